@@ -1,0 +1,64 @@
+# Everything a developer or a new user types. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: help install demo test unit check format lint types floors docs bench clean
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /	/' | expand -t 12
+
+install: $(STAMP)  ## The virtual environment .venv, with everything
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	touch $@
+
+demo: $(STAMP)  ## The whole story on an embedded Postgres, under live traffic; writes report.html
+	$(BIN)/transvase demo
+
+test: $(STAMP)  ## All tests
+	$(BIN)/python -m pytest
+
+unit: $(STAMP)  ## The quick ones
+	$(BIN)/python -m pytest tests/unit tests/house
+
+check: $(STAMP) .lint/ready  ## Format, lint, types, floors, then all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=.lint $(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(STAMP)  ## Rewrite the code in house form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)  ## Lint alone
+	$(BIN)/ruff check .
+
+types: $(STAMP) .lint/ready  ## Types alone
+	$(BIN)/mypy
+
+floors: $(STAMP) .lint/ready  ## Import contracts alone
+	PYTHONPATH=.lint $(BIN)/lint-imports
+
+docs: $(STAMP)  ## Draw docs/states.md from the machine
+	$(BIN)/python -m transvase.cli.states > docs/states.md
+
+bench: $(STAMP)  ## Benchmarks, as ratios within one run
+	for b in benchmarks/[a-z]*.py; do $(BIN)/python $$b || exit 1; done
+
+# Type checker and import linter do not see through pyproject's folder mapping; a tree of links shows them the packages.
+.lint/ready: Makefile
+	mkdir -p .lint/transvase
+	for p in core migrations adapters cli; do ln -sfn ../../$$p .lint/transvase/$$p; done
+	touch $@
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) .lint build *.egg-info .pytest_cache .mypy_cache .ruff_cache

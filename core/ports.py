@@ -1,0 +1,405 @@
+"""What the core needs of the world, said in keys, records and vectors. Adapters fit these shapes; they inherit nothing.
+
+One text's way through them: a ``Corpus`` reads it as a Record, an ``Encoder`` makes Vectors of it, an ``Index`` takes
+them if the text is still the same; a text that changes meanwhile leaves its key in the ``Outbox``, from which the same
+three steps are made again. A ``Store`` owns all of these and the aliases; a ``Journal`` remembers the migrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .migration import Migration
+from .record import Hit, Key, Record
+from .space import UNKNOWN, Role, Space, Vectors
+
+
+class Encoder(Protocol):
+    """A deterministic function from texts to Vectors of exactly one Space."""
+
+    @property
+    def name(self) -> str:
+        """What the operator called it (ENC): a directory, ``builtin:minilm``, a URL."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """The one Space of everything it returns."""
+        ...
+
+    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+        """One row for each text, in order, exactly ``space.dimension`` wide. EncoderFailed when the model breaks."""
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has before it is cut at ``space.max_length``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What is known of one index without looking into it."""
+
+    name: str
+    """Physical name, unique for each attempt and never used again."""
+    space: Space | None
+    """None: nobody knows which encoder made its vectors."""
+    encoder: str
+    """ENC of the encoder that makes its vectors, or ``unknown``."""
+    text: str
+    """The expression whose value is embedded: part of what is compared."""
+    width: int
+    """Stored dimensions, the fence included."""
+    metric: str
+    """``cosine``, ``ip`` or ``l2``."""
+    form: str
+    """Element type in the store: ``vector`` or ``halfvec``."""
+    adopted: bool = False
+    """True for a place that was the user's before it was ours."""
+
+    @property
+    def label(self) -> str:
+        """The id of its Space, as written into rows and answers; ``unknown`` where there is none."""
+        return self.space.id if self.space else UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where an alias' records are: a table (or a collection), its key columns, and the text expression."""
+
+    table: str
+    key: tuple[str, ...]
+    text: str
+    vector: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """The stable name that readers use, as one read of the store showed it."""
+
+    name: str
+    source: Source
+    live: Declaration
+    shadow: Declaration | None
+    """The index kept current beside the live one while a migration is open, whichever side is live."""
+    generation: int
+    """Grows with every change of what the alias declares; each answer of a search carries it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What ``adopt`` was told. ``form``, ``width`` and ``metric`` are the store's to find out."""
+
+    alias: str
+    source: Source
+    space: Space | None
+    encoder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """Counts over all rows of an index and its corpus."""
+
+    records: int
+    """Records whose text is not NULL: each owes one vector."""
+    held: int
+    """Vectors in the index."""
+    missing: int
+    """Records with a text and no vector."""
+    orphaned: int
+    """Vectors whose record is gone or has no text any more."""
+    stale: int
+    """Vectors whose recorded text digest is not the digest of the text now (always 0 where no digests are kept)."""
+    zero: int
+    """Vectors of length zero: invisible to a cosine index."""
+    broken: int
+    """Vectors that are not finite or not of the declared width."""
+    examples: tuple[Key, ...] = ()
+    """A few of the keys that are missing, orphaned, stale, zero or broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a fill has come: everything up to and including ``after`` is done; ``finished`` when the end was reached."""
+
+    after: Key | None = None
+    finished: bool = False
+    done: int = 0
+    """Records passed so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search gave, with the alias' generation that the same statement saw."""
+
+    hits: tuple[Hit, ...]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """Entries of the outbox about one key. ``only`` names the one index it is still owed to; None: every kept index."""
+
+    key: Key
+    entries: tuple[int, ...]
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Vectors for one index that settle debts: row i of ``vectors`` belongs to ``records[i]``."""
+
+    index: str
+    records: tuple[Record, ...]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What a move of the alias cost."""
+
+    seconds: float
+    """Wall time of the transaction."""
+    owed: int
+    """Rows that were owed when it switched."""
+    waited_s: float
+    """The longest that any session of the database was seen waiting for us while it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock that a move needs: what it waits for, what waits for it, and at most how long."""
+
+    move: str
+    mode: str
+    on: str
+    waits_for: str
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What the store can say before anything is done: for ``plan``."""
+
+    records: int
+    table_bytes: int
+    index_bytes: int
+    locks: tuple[Lock, ...]
+    warnings: tuple[str, ...]
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit log. ``facts`` are what was measured or wished."""
+
+    at: str
+    who: str
+    what: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is going on, how much is done and how much there is (0: unknown)."""
+
+
+class Corpus(Protocol):
+    """The records behind an alias, as the application wrote them."""
+
+    def count(self) -> int:
+        """Records, with and without a text."""
+        ...
+
+    def after(self, key: Key | None, *, limit: int) -> list[Record]:
+        """The next records in key order after ``key`` (from the start: None), without metadata; fewer than ``limit`` at the end only."""
+        ...
+
+    def read(self, keys: Sequence[Key]) -> list[Record]:
+        """Those of the keys that are there now, in any order, without metadata."""
+        ...
+
+    def sample(self, size: int, *, seed: int) -> list[Record]:
+        """Up to ``size`` records with a text, at random but the same for the same seed and rows."""
+        ...
+
+
+class Index(Protocol):
+    """One physical place that holds vectors of one Space."""
+
+    @property
+    def declaration(self) -> Declaration:
+        """What it is; it does not change while the index lives."""
+        ...
+
+    def place(self) -> Place:
+        """How far the fill of this index has come."""
+        ...
+
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
+        """Write vectors where the index has none yet and the text is still that of the record, and record the place with them.
+
+        ``records`` are those with a text. Returns how many were written. All or nothing; SpaceMismatch for foreign vectors.
+        """
+        ...
+
+    def build(self, progress: Progress) -> None:
+        """Make the approximate index over what is held, with its statistics; nothing happens when a valid one is there."""
+        ...
+
+    def warm(self, queries: Vectors) -> None:
+        """Bring the index into memory before readers arrive."""
+        ...
+
+    def vectors(self, keys: Sequence[Key]) -> tuple[list[Key], Vectors | None]:
+        """The stored vectors of those keys that have one; None for the matrix when the Space is unknown."""
+        ...
+
+    def census(self) -> Census:
+        """Counts over all rows, read where the rows are."""
+        ...
+
+    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
+        """The ``k`` nearest to the one row of ``query``, best first. SpaceMismatch; Superseded when the index is gone."""
+        ...
+
+    def scans(self) -> int:
+        """How often the approximate index has been used since the database began to count."""
+        ...
+
+
+class Outbox(Protocol):
+    """Keys whose vectors are owed to some index. Appending is the application's; paying is ours."""
+
+    def owed(self) -> int:
+        """Keys that are owed now, each counted once."""
+        ...
+
+    def read(self, *, limit: int) -> list[Debt]:
+        """Some debts, the oldest entries first."""
+        ...
+
+    def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
+        """Write each payment where the text is still that of its record, remove vectors of keys that are gone or have no text, settle the debts.
+
+        One transaction. A debt whose record changed since it was read stays owed by its newer entry. Returns debts settled.
+        """
+        ...
+
+    def beat(self) -> None:
+        """Say that a worker is alive."""
+        ...
+
+    def quiet_s(self) -> float | None:
+        """Seconds since a worker was last alive; None: never."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable memory of migrations, and the audit log."""
+
+    def load(self, alias: str) -> Migration | None:
+        """The latest migration of the alias, ended or not."""
+        ...
+
+    def save(self, migration: Migration, *, expect: int | None) -> None:
+        """Keep it if the stored version is ``expect`` (None: no such attempt yet); Moved otherwise."""
+        ...
+
+    def note(self, alias: str, what: str, facts: Mapping[str, object]) -> None:
+        """Append to the audit log: who (the journal knows), what, with which facts."""
+        ...
+
+    def history(self, alias: str) -> list[Event]:
+        """The audit log, oldest first."""
+        ...
+
+
+class Store(Protocol):
+    """One database: it owns indexes and aliases."""
+
+    @property
+    def journal(self) -> Journal:
+        """The memory that goes with this store."""
+        ...
+
+    def hold(self, alias: str) -> AbstractContextManager[None]:
+        """Be the only operator of the alias for a while; Busy if there is another. A holder that dies lets go."""
+        ...
+
+    def aliases(self) -> list[str]:
+        """Names of all aliases, sorted."""
+        ...
+
+    def alias(self, name: str) -> Alias:
+        """The alias as it is now; UnknownName."""
+        ...
+
+    def inspect(self, proposal: Proposal) -> Declaration:
+        """Look at what is to be adopted, changing nothing; Misuse and Unfit for all that stands against it."""
+        ...
+
+    def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
+        """Put the place that was inspected under the alias; the same again is no error."""
+        ...
+
+    def outlook(self, alias: str, target: Declaration) -> Outlook:
+        """What moving the alias to ``target`` would cost and meet."""
+        ...
+
+    def create(self, alias: str, target: Declaration) -> None:
+        """Make the empty target and capture every write from now on; idempotent."""
+        ...
+
+    def captures(self, alias: str) -> bool:
+        """True while every write to the records leaves its key in the outbox."""
+        ...
+
+    def there(self, index: str) -> bool:
+        """True while the index exists under its physical name."""
+        ...
+
+    def built(self, index: str) -> bool:
+        """True while the index has a valid approximate index."""
+        ...
+
+    def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
+        """Make the alias name ``index`` in one step if its generation is ``expect`` and no more than ``allow_owed`` keys are owed.
+
+        Moved when the generation is another, NotReady when more is owed; nothing remains armed then.
+        """
+        ...
+
+    def discard(self, alias: str, index: str) -> None:
+        """Remove an index that is not live, and the capture if nothing else needs it; idempotent."""
+        ...
+
+    def retire(self, alias: str, index: str, *, drop: bool) -> str:
+        """End an index that was live: remove what is ours, rename (or with ``drop`` remove) what was the user's. Says what was done."""
+        ...
+
+    def witness(self, alias: str, index: str) -> str:
+        """A digest of the identity of both indexes, their settings and declarations: it changes when a verdict must lapse."""
+        ...
+
+    def corpus(self, alias: str) -> Corpus:
+        """The records behind the alias."""
+        ...
+
+    def index(self, alias: str, index: str) -> Index:
+        """One of the alias' indexes, by physical name; Superseded when it is gone."""
+        ...
+
+    def outbox(self, alias: str) -> Outbox:
+        """The debts of the alias."""
+        ...
+
+    def pressure(self, alias: str) -> str | None:
+        """Why a fill should wait now (a replica that lags, sessions waiting for a lock), or None."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        ...

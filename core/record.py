@@ -1,0 +1,41 @@
+"""The things an index serves. A Record carries no vector: a vector belongs to a Space, not to a thing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+KeyPart = int | str | UUID
+Key = tuple[KeyPart, ...]
+"""One item for each key column, in the declared order: a single-column key is a tuple of one."""
+
+
+def digest_of(text: str) -> bytes:
+    """SHA-256 of the UTF-8 text, 32 bytes. Each store computes the same figure where the text lies."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing as it was when it was read. ``text`` is None where the text expression gives NULL: it then owes no vector."""
+
+    key: Key
+    text: str | None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> bytes | None:
+        """Digest of the text that was read; what is written later is compared with the text as it is then."""
+        return None if self.text is None else digest_of(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search. ``score`` is the similarity of the index's metric: larger is nearer."""
+
+    key: Key
+    score: float
+    text: str | None
+    metadata: Mapping[str, object]
