@@ -101,7 +101,9 @@ class Moved(Refused):
 
     def __init__(self, what: str, *, expected: object, found: object) -> None:
         self.what, self.expected, self.found = what, expected, found
-        super().__init__(f"{what} was changed by somebody else in between (expected {expected}, found {found}); look again with `status`")
+        super().__init__(
+            f"{what} was changed by somebody else in between (expected {expected}, found {found}); look again with `status`"
+        )
 
 
 class SpaceMismatch(Refused):
@@ -109,7 +111,9 @@ class SpaceMismatch(Refused):
 
     def __init__(self, *, expected: str, found: str, where: str) -> None:
         self.expected, self.found, self.where = expected, found, where
-        super().__init__(f"{where} holds vectors of space {expected}; these are of space {found}, and the two must never be compared")
+        super().__init__(
+            f"{where} holds vectors of space {expected}; these are of space {found}, and the two must never be compared"
+        )
 
 
 class ForeignVectors(Refused):
@@ -118,7 +122,8 @@ class ForeignVectors(Refused):
     def __init__(self, *, encoder: str, sampled: int, agreeing: int, worst: float, hint: str) -> None:
         self.encoder, self.sampled, self.agreeing, self.worst = encoder, sampled, agreeing, worst
         super().__init__(
-            f"{encoder} did not make these vectors: {agreeing} of {sampled} sampled rows agree with it (lowest cosine {worst:.4f}); {hint}"
+            f"{encoder} did not make these vectors: {agreeing} of {sampled} sampled rows agree with it "
+            f"(lowest cosine {worst:.4f}); {hint}"
         )
 
 
@@ -158,7 +163,8 @@ class LockNotGained(WorldFailed):
     def __init__(self, what: str, *, waited_s: float, blockers: str) -> None:
         self.what, self.waited_s, self.blockers = what, waited_s, blockers
         super().__init__(
-            f"no lock for {what} within {waited_s:.1f} s (held up by {blockers or 'unknown sessions'}); end those transactions or try later"
+            f"no lock for {what} within {waited_s:.1f} s (held up by {blockers or 'unknown sessions'}); "
+            "end those transactions or try later"
         )
 
 

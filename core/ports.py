@@ -101,7 +101,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
-    """Counts over all rows of an index and its corpus."""
+    """Counts over all rows of an index and its corpus, all from one snapshot.
+
+    A key that stands in the outbox is owed, and counts as nothing else: what is missing, orphaned or stale here was lost.
+    """
 
     records: int
     """Records whose text is not NULL: each owes one vector."""
@@ -113,6 +116,8 @@ class Census:
     """Vectors whose record is gone or has no text any more."""
     stale: int
     """Vectors whose recorded text digest is not the digest of the text now (always 0 where no digests are kept)."""
+    owed: int
+    """Keys in the outbox."""
     zero: int
     """Vectors of length zero: invisible to a cosine index."""
     broken: int
@@ -214,7 +219,7 @@ class Corpus(Protocol):
         ...
 
     def after(self, key: Key | None, *, limit: int) -> list[Record]:
-        """The next records in key order after ``key`` (from the start: None), without metadata; fewer than ``limit`` at the end only."""
+        """The next records in key order after ``key`` (from the start: None), without metadata; fewer than ``limit`` at the end."""
         ...
 
     def read(self, keys: Sequence[Key]) -> list[Record]:
@@ -239,7 +244,7 @@ class Index(Protocol):
         ...
 
     def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
-        """Write vectors where the index has none yet and the text is still that of the record, and record the place with them.
+        """Write vectors where the index has none yet and the text is still that of the record; keep the place with them.
 
         ``records`` are those with a text. Returns how many were written. All or nothing; SpaceMismatch for foreign vectors.
         """
@@ -282,9 +287,10 @@ class Outbox(Protocol):
         ...
 
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
-        """Write each payment where the text is still that of its record, remove vectors of keys that are gone or have no text, settle the debts.
+        """Write each payment where the text is still that of its record and remove vectors of keys that are gone or have no text.
 
-        One transaction. A debt whose record changed since it was read stays owed by its newer entry. Returns debts settled.
+        A debt is settled in the transaction that wrote its vectors. Whose record changed since it was read stays owed by
+        its newer entry; an index that cannot be written just now stays owed alone. Returns how many were settled whole.
         """
         ...
 
@@ -341,6 +347,10 @@ class Store(Protocol):
         """Look at what is to be adopted, changing nothing; Misuse and Unfit for all that stands against it."""
         ...
 
+    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[Corpus, Index]:
+        """The records and the vectors of what was inspected, for reading, before it is adopted: nothing unproven is taken."""
+        ...
+
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Put the place that was inspected under the alias; the same again is no error."""
         ...
@@ -366,7 +376,7 @@ class Store(Protocol):
         ...
 
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
-        """Make the alias name ``index`` in one step if its generation is ``expect`` and no more than ``allow_owed`` keys are owed.
+        """Make the alias name ``index`` in one step if its generation is ``expect`` and at most ``allow_owed`` keys are owed.
 
         Moved when the generation is another, NotReady when more is owed; nothing remains armed then.
         """
@@ -377,7 +387,7 @@ class Store(Protocol):
         ...
 
     def retire(self, alias: str, index: str, *, drop: bool) -> str:
-        """End an index that was live: remove what is ours, rename (or with ``drop`` remove) what was the user's. Says what was done."""
+        """End an index that was live: remove what is ours, rename (or ``drop``) what was the user's. Says what was done."""
         ...
 
     def witness(self, alias: str, index: str) -> str:

@@ -109,10 +109,11 @@ class Vectors:
 
 
 def cosines(left: Vectors, right: Vectors) -> NDArray[np.float64]:
-    """Row by row cosine, shape (n,), of two sets of one Space; a zero or non-finite vector gives 0. SpaceMismatch across Spaces."""
+    """Row by row cosine, shape (n,), of two sets of one Space; zero and non-finite vectors give 0. SpaceMismatch otherwise."""
     a, b = left.matrix.astype(np.float64), right.of(left.space, where="cosines").astype(np.float64)
     width = max(a.shape[1], b.shape[1])
     a, b = (np.pad(m, ((0, 0), (0, width - m.shape[1]))) for m in (a, b))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         result = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    return np.nan_to_num(result, nan=0.0, posinf=0.0, neginf=0.0)
+    finite: NDArray[np.float64] = np.nan_to_num(result, nan=0.0, posinf=0.0, neginf=0.0)
+    return finite

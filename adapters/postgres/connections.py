@@ -1,0 +1,159 @@
+"""Connections: how each is set up, and how many there are.
+
+Every setting that could change what a statement means or how long it waits is made explicit, because a role or a
+database may have defaults of its own (an isolation level, a timeout, a search path).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Format, TransactionStatus
+from psycopg.sql import SQL, Composed
+from psycopg_pool import ConnectionPool
+from transvase.core.errors import BadValue
+
+from .failures import translated
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+SETTINGS: Final = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "extra_float_digits": "1",
+    "hnsw.iterative_scan": "strict_order",
+}
+"""``strict_order`` keeps a filtered search going until it has k rows (pgvector 0.8), best first."""
+
+KEEPALIVE: Final = {"keepalives": "1", "keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
+"""A dead peer is noticed within half a minute, so that its locks are not held for hours."""
+
+
+class Connections:
+    """A pool of equal connections to one database, and single ones outside it for what must not share."""
+
+    def __init__(self, url: str, *, most: int = 12) -> None:
+        self._conninfo = _conninfo(url)
+        self._idle: list[Connection] = []
+        self._closed = False
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            self._conninfo,
+            min_size=0,
+            max_size=most,
+            open=False,
+            timeout=30.0,
+            max_idle=60.0,
+            kwargs={"autocommit": True},
+            configure=prepare,
+        )
+
+    @contextmanager
+    def use(self, doing: str) -> Iterator[Connection]:
+        """A pooled connection in autocommit mode; driver errors leave translated, with ``doing`` in the sentence."""
+        with translated(doing):
+            self._pool.open()
+            with self._pool.connection() as connection:
+                yield connection
+
+    def alone(self) -> Connection:
+        """A connection of one's own, for locks that live as long as it does. The caller closes it."""
+        with translated("connecting"):
+            connection = psycopg.connect(self._conninfo, autocommit=True)
+            prepare(connection)
+            return connection
+
+    @contextmanager
+    def lend(self) -> Iterator[Connection]:
+        """A connection for one search. Handing it out costs a pop from a list: the pool's bookkeeping would be felt there.
+
+        One that broke is closed, not given back. Driver errors are the caller's to translate.
+        """
+        connection = self._idle.pop() if self._idle else self.alone()
+        try:
+            yield connection
+        finally:
+            if connection.broken or connection.info.transaction_status != TransactionStatus.IDLE or self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def try_out(self) -> None:
+        """Connect once and at once, so that a wrong URL is told in a second and not after the pool's patience."""
+        self.alone().close()
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._closed = True
+        self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
+
+
+def run(
+    connection: Connection, query: SQL | Composed, values: Mapping[str, object] | None = None
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Execute a composed statement, always with parameters: its doubled percent signs become single ones only then."""
+    return connection.execute(query, values or {})
+
+
+def prepare(connection: Connection) -> None:
+    """Make the settings explicit, find pgvector's schema (put at the end of the search path) and teach the driver its types."""
+    pairs = ", ".join("set_config(%s, %s, false)" for _ in SETTINGS)
+    values = [part for pair in SETTINGS.items() for part in pair]
+    connection.execute(f"SELECT {pairs}", values)  # only placeholders are put together
+    found = connection.execute(
+        "SELECT t.typname, t.oid, CASE WHEN n.nspname = ANY (current_schemas(true)) THEN NULL ELSE quote_ident(n.nspname) END"
+        " FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+        " JOIN pg_type t ON t.typnamespace = n.oid AND t.typname IN ('vector', 'halfvec') WHERE e.extname = 'vector'"
+    ).fetchall()
+    for name, oid, schema in found:
+        connection.adapters.register_dumper(WIRE[name], _dumper(oid))
+        if schema is not None and name == "vector":
+            connection.execute(
+                "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), %s), false)",
+                (schema,),
+            )
+
+
+class VectorWire(bytes):
+    """A vector as pgvector receives it in binary."""
+
+    __slots__ = ()
+
+
+class HalfvecWire(bytes):
+    """A halfvec as pgvector receives it in binary."""
+
+    __slots__ = ()
+
+
+WIRE: Final[dict[str, type[bytes]]] = {"vector": VectorWire, "halfvec": HalfvecWire}
+
+
+def _dumper(type_oid: int) -> type[Dumper]:
+    class WireDumper(Dumper):
+        format = Format.BINARY
+        oid = type_oid
+
+        def dump(self, obj: bytes) -> bytes:
+            return bytes(obj)
+
+    return WireDumper
+
+
+def _conninfo(url: str) -> str:
+    try:
+        given = conninfo_to_dict(url)
+        return make_conninfo(
+            url, **{"application_name": "transvase", "client_encoding": "utf8", "connect_timeout": "10", **KEEPALIVE, **given}
+        )
+    except psycopg.ProgrammingError as error:
+        raise BadValue("store", url, why=f"not a PostgreSQL connection URL ({str(error).strip()})") from error

@@ -1,0 +1,58 @@
+"""The one place where the driver's exceptions become Transvase's; a test walks psycopg's tree to see that none escapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import psycopg_pool
+from psycopg import errors
+from transvase.core.errors import LockNotGained, StoreFailed, Superseded, TransvaseError, Unfit
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
+"""What a connection that is gone looks like (lock timeouts and cancelled statements are OperationalErrors too)."""
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise Transvase's own error for whatever the driver raises inside; ``doing`` completes "while …"."""
+    try:
+        yield
+    except (psycopg.Error, psycopg.Warning) as error:
+        raise translation(error, doing) from error
+
+
+@contextmanager
+def translated_reading(index: str, doing: str) -> Iterator[None]:
+    """The same for reads of one index: a table or column that is no longer there means that the index is gone."""
+    try:
+        yield
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        raise Superseded(index) from error
+    except (psycopg.Error, psycopg.Warning) as error:
+        raise translation(error, doing) from error
+
+
+def translation(error: Exception, doing: str) -> TransvaseError:
+    """The error that a caller should see for ``error``."""
+    said = _first_line(error)
+    code = getattr(error, "sqlstate", None)
+    match error:
+        case errors.LockNotAvailable():
+            return LockNotGained(doing, waited_s=0.0, blockers="")
+        case errors.InsufficientPrivilege():
+            return Unfit(f"the role may not do what {doing} needs ({said})", remedy="grant it, or connect as the table's owner")
+        case errors.DiskFull():
+            return StoreFailed(f"the database's disk is full while {doing}: {said}", code=code)
+        case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed():
+            return StoreFailed(f"no connection to the database while {doing}: {said}", code=code)
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return StoreFailed(f"the database went away or refused while {doing}: {said}", code=code)
+        case _:
+            return StoreFailed(f"the database refused while {doing}: {said}", code=code)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,67 @@
+"""Writing a stretch of a fill: what is still wanted of it, the vectors, and the place, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+from transvase.core.ports import Declaration, Payment, Place
+from transvase.core.record import Key, Record
+from transvase.core.space import Vectors
+
+from . import keys
+from .connections import Connection, run
+from .locks import take_pen
+from .outbox import copy_in
+from .shape import Shape, digest, place_of
+from .sql import statement
+
+
+def read_place(connection: Connection, shape: Shape, index: Declaration) -> Place:
+    """How far the fill has come; an adopted index was full when it came."""
+    row = connection.execute(statement("index", "place"), {"index": index.name}).fetchone()
+    if row is None:
+        return Place(finished=index.adopted)
+    return Place(keys.from_json(row[0], shape.kinds), row[1], row[2])
+
+
+def write(
+    connection: Connection, shape: Shape, index: Declaration, records: Sequence[Record], vectors: Vectors, *, place: Place
+) -> int:
+    """Write vectors of those records whose key has none yet and whose text is the same now; keep the place. All or nothing.
+
+    The pen makes this and every payment of the outbox follow one another. So a row that changes after we have looked leaves
+    its key in the outbox, and is paid for after we have committed.
+    """
+    vectors.of(index.space, where=index.name)
+    with connection.transaction():
+        take_pen(connection, shape.number)
+        wanted = _wanted(connection, shape, index, records) if records else []
+        if wanted:
+            payment = Payment(index.name, tuple(records[i] for i in wanted), vectors.take(wanted))
+            side, _ = place_of(shape, index)
+            copy_in(connection, side, shape, index, payment)
+        kept = {
+            "index": index.name,
+            "after": Jsonb(keys.to_json(place.after)),
+            "finished": place.finished,
+            "done": place.done,
+        }
+        connection.execute(statement("index", "keep_place"), kept)
+    return len(wanted)
+
+
+def _wanted(connection: Connection, shape: Shape, index: Declaration, records: Sequence[Record]) -> list[int]:
+    side, _ = place_of(shape, index)
+    query = statement("index", "open_keys").format(
+        digest=digest("s.body"), s_ks=shape.ks("s"), ks=shape.ks(), side=side, side_range=shape.range(own=False),
+        rows=shape.rows(where=shape.range(own=True)), match=shape.match("x", "s"),
+    )  # fmt: skip
+    first, last = records[0].key, records[-1].key
+    now: dict[Key, bytes] = {tuple(row[1:]): row[0] for row in run(connection, query, _bounds(first, last))}
+    return [i for i, record in enumerate(records) if now.get(record.key) == record.digest]
+
+
+def _bounds(first: Key, last: Key) -> dict[str, object]:
+    low = {f"low_k{i}": part for i, part in enumerate(first, 1)}
+    return {**low, **{f"high_k{i}": part for i, part in enumerate(last, 1)}}

@@ -1,0 +1,122 @@
+"""One physical index in PostgreSQL: the user's own column, or a side table of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psycopg
+from transvase.core.errors import NotReady
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress
+from transvase.core.record import Key, Record
+from transvase.core.space import Vectors
+
+from . import binary_copy, census, fill, hnsw, search
+from .connections import Connection, Connections, run
+from .failures import LOST, translated, translated_reading
+from .shape import Shape, columns_of, place_of
+from .sql import statement
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresIndex:
+    """Fits the port ``Index``. ``like`` is the index beside it, whose parameters a build takes over."""
+
+    connections: Connections
+    shape: Shape
+    declaration: Declaration
+    like: Declaration | None = None
+    _searches: dict[tuple[object, ...], str] = field(default_factory=dict, compare=False)
+
+    def place(self) -> Place:
+        """How far the fill has come."""
+        with self.connections.use("reading the place of the fill") as c:
+            return fill.read_place(c, self.shape, self.declaration)
+
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
+        """Write a stretch and its place; NotReady for the user's own column, which is never filled."""
+        if self.declaration.adopted:
+            raise NotReady("fill", f"{self.declaration.name} is the application's own column")
+        with self.connections.use("writing vectors") as c:
+            return fill.write(c, self.shape, self.declaration, records, vectors, place=place)
+
+    def build(self, progress: Progress) -> None:
+        """The HNSW index, with the parameters of the index beside it."""
+        like = None
+        if self.like is not None:
+            with self.connections.use("looking at the source's index") as c:
+                like = hnsw.valid(c, self.shape, self.like)
+        hnsw.build(self.connections, self.shape, self.declaration, like=like, progress=progress)
+
+    def warm(self, queries: Vectors) -> None:
+        """Search for each row of ``queries``, which brings the upper layers and their surroundings into memory."""
+        for row in range(len(queries)):
+            self.search(queries.take([row]), 10)
+
+    def vectors(self, keys: Sequence[Key]) -> tuple[list[Key], Vectors | None]:
+        """The stored vectors, float32 (n, width), in the order of the returned keys."""
+        relation, column = place_of(self.shape, self.declaration)
+        ours = not self.declaration.adopted
+        query = statement("index", "vectors").format(
+            column=column,
+            t_ks=self.shape.ks("t") if ours else self.shape.own("t"),
+            relation=relation,
+            unnested=self.shape.unnested(),
+            match=self.shape.match("t", "q") if ours else self.shape.match_own("t", "q"),
+        )
+        with self.connections.use("reading vectors") as c:
+            rows = run(c, query, columns_of(list(keys), len(self.shape.key))).fetchall()
+        found = [tuple(row[1:]) for row in rows]
+        if self.declaration.space is None:
+            return found, None
+        parsed = [binary_copy.parse(row[0]) for row in rows]
+        matrix = np.asarray(parsed, dtype=np.float32).reshape(len(rows), -1 if rows else self.declaration.width)
+        return found, Vectors(self.declaration.space, matrix)
+
+    def census(self) -> Census:
+        """Counts over all rows, from one snapshot."""
+        with self.connections.use("counting over all rows") as c:
+            return census.take(c, self.shape, self.declaration)
+
+    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
+        """The nearest rows. A read may be repeated, so a connection that broke under it is replaced once."""
+        filters = dict(where or {})
+        values = search.values_for(self.declaration, query, filters)
+        try:
+            return self._search(values, k, filters, exact=exact)
+        except LOST:
+            with translated(f"searching {self.declaration.name}"):
+                return self._search(values, k, filters, exact=exact)
+
+    def scans(self) -> int:
+        """Scans of the approximate index since the server's statistics began."""
+        with self.connections.use("reading the statistics") as c:
+            ann = hnsw.valid(c, self.shape, self.declaration)
+            row = c.execute(statement("index", "scans"), {"oids": [ann.oid] if ann else []}).fetchone()
+            return int(row[0]) if row else 0
+
+    def _search(self, values: Mapping[str, object], k: int, filters: dict[str, object], *, exact: bool) -> Answer:
+        kinds = tuple((name, value is None, isinstance(value, list | tuple | set | frozenset)) for name, value in filters.items())
+        with self.connections.lend() as c:
+            text = self._searches.get((k, kinds, exact))
+            if text is None:
+                text = search.statement_for(c, self.shape, self.declaration, k=k, filters=filters, exact=exact)
+                self._searches[(k, kinds, exact)] = text
+            rows = _read(c, text, values, k, index=self.declaration.name)
+        return search.answer(self.shape, self.declaration, rows)
+
+
+def _read(connection: Connection, text: str, values: Mapping[str, object], k: int, *, index: str) -> list[tuple[Any, ...]]:
+    try:
+        if k > search.EF_SEARCH:
+            with connection.transaction():
+                connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (str(k),))
+                return connection.execute(text, values).fetchall()  # composed by search.py
+        return connection.execute(text, values, prepare=True).fetchall()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        with translated_reading(index, f"searching {index}"):
+            raise

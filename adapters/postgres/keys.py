@@ -1,0 +1,54 @@
+"""The key types that are understood, and how a key travels: as a parameter, as JSON, and in binary COPY."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from transvase.core.record import Key, KeyPart
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of key column: its SQL type, and its form in binary COPY (network byte order, as PostgreSQL documents)."""
+
+    sql_type: str
+    pack: Callable[[KeyPart], bytes]
+    parse: Callable[[str], KeyPart]
+
+
+def _int(code: str) -> Callable[[KeyPart], bytes]:
+    packed = struct.Struct(code)
+    return lambda part: packed.pack(int(part))
+
+
+def _uuid(part: KeyPart) -> bytes:
+    return part.bytes if isinstance(part, UUID) else UUID(str(part)).bytes
+
+
+def _text(part: KeyPart) -> bytes:
+    return str(part).encode("utf-8")
+
+
+KINDS: Final = {
+    "int2": Kind("smallint", _int(">h"), int),
+    "int4": Kind("integer", _int(">i"), int),
+    "int8": Kind("bigint", _int(">q"), int),
+    "uuid": Kind("uuid", _uuid, UUID),
+    "text": Kind("text", _text, str),
+    "varchar": Kind("varchar", _text, str),
+}
+"""By PostgreSQL's own name of the type (``pg_type.typname``)."""
+
+
+def to_json(key: Key | None) -> list[int | str] | None:
+    """A key as JSON keeps it: integers as numbers, the rest as text."""
+    return None if key is None else [part if isinstance(part, int) else str(part) for part in key]
+
+
+def from_json(parts: list[int | str] | None, kinds: tuple[Kind, ...]) -> Key | None:
+    """The key that ``to_json`` wrote."""
+    return None if parts is None else tuple(kind.parse(str(part)) for kind, part in zip(kinds, parts, strict=True))

@@ -1,0 +1,234 @@
+"""The outbox of one alias in PostgreSQL: what is owed, and the transactions that pay it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import errors, sql
+from transvase.core.ports import Debt, Declaration, Payment
+from transvase.core.record import Key
+
+from . import aliases, binary_copy, capture
+from .aliases import Known
+from .connections import Connection, Connections, run
+from .locks import take_pen
+from .shape import NORM, Fragment, Shape, columns_of, digest, named, place_of
+from .sql import statement
+
+COLUMN_CHUNK: Final = 16
+"""Rows of the user's own table written in one transaction: their row locks are what an application could wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOutbox:
+    """Fits the port ``Outbox``."""
+
+    connections: Connections
+    name: str
+
+    def owed(self) -> int:
+        """Keys that are owed now."""
+        with self.connections.use("counting what is owed") as c:
+            shape = aliases.load(c, self.name).shape
+            return count(c, shape)
+
+    def read(self, *, limit: int) -> list[Debt]:
+        """Some debts, oldest first; a truncation is first turned into the keys that it orphaned."""
+        with self.connections.use("reading the outbox") as c:
+            known = aliases.load(c, self.name)
+            if not exists(c, known.shape):
+                return []
+            _spread_truncation(c, known)
+            query = statement("outbox", "read").format(outbox=known.shape.outbox, ks=known.shape.ks())
+            rows = run(c, query, {"limit": limit}).fetchall()
+            return [Debt(tuple(row[2:]), tuple(row[0]), row[1]) for row in rows if row[2] is not None]
+
+    def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
+        """Pay in one transaction, or in small ones where the user's own column is among the indexes."""
+        settled = 0
+        with self.connections.use("paying the outbox") as c:
+            known = aliases.load(c, self.name)
+            for payment in payments:
+                declared = known.declaration(payment.index)
+                payment.vectors.of(declared.space, where=declared.name)
+            step = COLUMN_CHUNK if any(d.adopted for d in known.kept()) else max(1, len(debts))
+            for start in range(0, len(debts), step):
+                settled += _pay_chunk(c, known, debts[start : start + step], payments)
+        return settled
+
+    def beat(self) -> None:
+        """Say that a worker is alive."""
+        with self.connections.use("noting the worker") as c:
+            c.execute(statement("outbox", "beat"), {"alias": self.name})
+
+    def quiet_s(self) -> float | None:
+        """Seconds since a worker was last alive; None: never."""
+        with self.connections.use("looking for the worker") as c:
+            row = c.execute(statement("outbox", "quiet"), {"alias": self.name}).fetchone()
+            return float(row[0]) if row else None
+
+
+def exists(connection: Connection, shape: Shape) -> bool:
+    """True while the alias has an outbox: from the first ``open`` on."""
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (shape.outbox.as_string(connection),)).fetchone()
+    return bool(row and row[0])
+
+
+def count(connection: Connection, shape: Shape) -> int:
+    """Keys owed; 0 where nothing is captured."""
+    if not exists(connection, shape):
+        return 0
+    row = run(connection, statement("outbox", "owed").format(outbox=shape.outbox, ks=shape.ks())).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _pay_chunk(connection: Connection, known: Known, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
+    """Pay one set of debts to every kept index; those that an index cannot take now stay owed to it alone."""
+    with connection.transaction():
+        take_pen(connection, known.shape.number)
+        unpaid: dict[str, set[Key]] = {}
+        for index in known.kept():
+            owing = [d for d in debts if d.only in (None, index.name)]
+            payment = next((p for p in payments if p.index == index.name), None)
+            pay = _pay_column if index.adopted else _pay_side
+            left = pay(connection, known, index, owing, _only(payment, {d.key for d in owing}))
+            if left:
+                unpaid[index.name] = left
+        return _settle(connection, known.shape, debts, unpaid)
+
+
+def _only(payment: Payment | None, keys: set[Key]) -> Payment | None:
+    if payment is None:
+        return None
+    rows = [i for i, record in enumerate(payment.records) if record.key in keys]
+    return Payment(payment.index, tuple(payment.records[i] for i in rows), payment.vectors.take(rows))
+
+
+def _settle(connection: Connection, shape: Shape, debts: Sequence[Debt], unpaid: Mapping[str, set[Key]]) -> int:
+    settled: list[int] = []
+    whole = 0
+    left: dict[str, list[int]] = {}
+    for debt in debts:
+        waiting = [index for index, keys in unpaid.items() if debt.key in keys]
+        if not waiting:
+            settled += debt.entries
+            whole += 1
+        elif len(waiting) == 1:
+            left.setdefault(waiting[0], []).extend(debt.entries)
+    run(connection, statement("outbox", "settle").format(outbox=shape.outbox), {"entries": settled})
+    for index, entries in left.items():
+        run(connection, statement("outbox", "leave_to").format(outbox=shape.outbox), {"index": index, "entries": entries})
+    return whole
+
+
+def _pay_side(
+    connection: Connection, known: Known, index: Declaration, debts: Sequence[Debt], payment: Payment | None
+) -> set[Key]:
+    """Write a side table. While its vector index is being built it is locked: everything stays owed to it, and nobody waits."""
+    keys = [d.key for d in debts]
+    if not keys:
+        return set()
+    shape = known.shape
+    side, _ = place_of(shape, index)
+    try:
+        with connection.transaction():
+            run(connection, sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE NOWAIT").format(side))
+    except errors.LockNotAvailable:
+        return set(keys)
+    if payment is not None and payment.records:
+        staged = _stage(connection, shape, index, payment)
+        query = statement("outbox", "pay_side").format(
+            side=side, ks=shape.ks(), p_ks=shape.ks("p"), staged=staged, rows=shape.rows(),
+            match=shape.match("p", "s"), digest=digest("s.body"),
+        )  # fmt: skip
+        run(connection, query)
+    clear = statement("outbox", "clear_side").format(
+        side=side, unnested=shape.unnested(), match=shape.match("x", "q"), rows=shape.rows(), s_match=shape.match("s", "q")
+    )
+    values = columns_of(keys, len(shape.key))
+    run(connection, clear, values)
+    check = statement("outbox", "unpaid_side").format(
+        q_ks=shape.ks("q"), unnested=shape.unnested(), rows=shape.rows(), s_match=shape.match("s", "q"), side=side,
+        x_match=shape.match("x", "q"), digest=digest("s.body"),
+    )  # fmt: skip
+    return {tuple(row) for row in run(connection, check, values)}
+
+
+def _pay_column(
+    connection: Connection, known: Known, index: Declaration, debts: Sequence[Debt], payment: Payment | None
+) -> set[Key]:
+    """Write the user's own column, only in rows that nobody else holds; the others stay owed."""
+    keys = [d.key for d in debts]
+    if not keys:
+        return set()
+    shape = known.shape
+    connection.execute("SELECT set_config('transvase.paying', 'on', true)")
+    values = columns_of(keys, len(shape.key))
+    pieces = {"own": shape.own("s"), "source": shape.source, "unnested": shape.unnested(), "match": shape.match_own("s", "q")}
+    locked = {tuple(r) for r in run(connection, statement("outbox", "lock_rows").format(**pieces), values)}
+    present = {tuple(r) for r in run(connection, statement("outbox", "present").format(**pieces), values)}
+    column = named(shape.vector)
+    mine = _only(payment, locked)
+    if mine is not None and mine.records:
+        agrees = "agrees_cosine" if index.metric == "cosine" else "agrees_length"
+        query = statement("outbox", "pay_column").format(
+            source=shape.source, column=column, staged=_stage(connection, shape, index, mine), rows=shape.rows(),
+            match=shape.match("p", "s"), digest=digest("s.body"), t_match=shape.match_own("t", "p"),
+            agrees=statement("outbox", agrees).format(column=column, norm=named(NORM[index.form])),
+        )  # fmt: skip
+        run(connection, query)
+    nullable = run(connection, statement("outbox", "nullable"), {"oid": capture.oid(connection, shape), "column": shape.vector})
+    if locked and (nullable.fetchone() or (False,))[0]:
+        clear = statement("outbox", "clear_column").format(
+            source=shape.source, column=column, rows=shape.rows(), unnested=shape.unnested(),
+            t_match=shape.match_own("t", "s"), match=shape.match("s", "q"),
+        )  # fmt: skip
+        run(connection, clear, columns_of(list(locked), len(shape.key)))
+    connection.execute("SELECT set_config('transvase.paying', '', true)")
+    check = statement("outbox", "unpaid_column").format(
+        q_ks=shape.ks("q"), unnested=shape.unnested(), rows=shape.rows(), s_match=shape.match("s", "q"),
+        source=shape.source, t_match=shape.match_own("t", "q"), column=column,
+    )  # fmt: skip
+    return (present - locked) | {tuple(row) for row in run(connection, check, values)}
+
+
+def _stage(connection: Connection, shape: Shape, index: Declaration, payment: Payment) -> Fragment:
+    """Bring vectors to the server by binary COPY, into a temporary table of this connection; emptied first."""
+    staged = named(f"transvase_staged_{shape.number}_{index.form}_{index.width}")
+    create = statement("outbox", "stage").format(
+        staged=staged, definitions=shape.definitions(), form=named(index.form), width=sql.SQL(str(index.width))
+    )  # fmt: skip
+    run(connection, create)
+    run(connection, sql.SQL("TRUNCATE {}").format(staged))
+    copy_in(connection, staged, shape, index, payment)
+    return staged
+
+
+def copy_in(connection: Connection, target: Fragment, shape: Shape, index: Declaration, payment: Payment) -> None:
+    """Binary COPY of vectors with their keys and digests into a relation of (k1…, embedding, digest). SpaceMismatch."""
+    matrix = payment.vectors.of(index.space, where=index.name)
+    query = sql.SQL("COPY {} ({}, embedding, digest) FROM STDIN (FORMAT binary)").format(target, shape.ks())
+    with connection.cursor() as cursor, cursor.copy(query.as_string(connection).replace("%%", "%").encode()) as copy:
+        for chunk in binary_copy.rows(payment.records, matrix, kinds=shape.kinds, form=index.form):
+            copy.write(chunk)
+
+
+def _spread_truncation(connection: Connection, known: Known) -> None:
+    shape = known.shape
+    row = run(connection, statement("outbox", "truncated").format(outbox=shape.outbox)).fetchone()
+    if row is None or not row[0]:
+        return
+    with connection.transaction():
+        take_pen(connection, shape.number)
+        for index in known.kept():
+            if index.adopted:
+                continue
+            side, _ = place_of(shape, index)
+            query = statement("outbox", "owe_orphans").format(
+                outbox=shape.outbox, ks=shape.ks(), x_ks=shape.ks("x"), side=side, source=shape.source,
+                match=shape.match_own("s", "x"),
+            )  # fmt: skip
+            run(connection, query)
+        run(connection, statement("outbox", "settle").format(outbox=shape.outbox), {"entries": list(row[0])})

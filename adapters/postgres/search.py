@@ -1,0 +1,107 @@
+"""Searching one physical index, filtered by the user's columns, with the alias' generation in the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from psycopg import sql
+from transvase.core.errors import BadValue, UnknownName
+from transvase.core.ports import Answer, Declaration
+from transvase.core.record import Hit
+from transvase.core.space import Vectors
+
+from . import binary_copy
+from .connections import WIRE, Connection
+from .shape import OPERATOR, Fragment, Shape, named, place_of, quoted
+from .sql import statement
+
+MOST: Final = 1000
+"""pgvector's upper bound of hnsw.ef_search, without which an index scan does not reach k."""
+EF_SEARCH: Final = 40
+
+
+def statement_for(
+    connection: Connection, shape: Shape, index: Declaration, *, k: int, filters: Mapping[str, object], exact: bool
+) -> str:
+    """The search as text, for one number of hits and one set of filtered columns. BadValue, UnknownName."""
+    if not 1 <= k <= MOST:
+        raise BadValue("k", k, why=f"between 1 and {MOST} hits can be asked for")
+    composed = statement("index", "search").format(
+        vector=_vector(index),
+        operator=sql.SQL(OPERATOR[index.metric]),  # from a fixed table
+        query=sql.SQL("%(query)s"),
+        columns=sql.SQL(", ").join(named("s", f"c{i}") for i in range(1, len(shape.columns) + 1)),
+        relation=_relation(shape, index),
+        filter=_filter(shape, filters),
+        # With anything added to it the distance is no longer what the index is ordered by: every row is looked at.
+        exact=sql.SQL(" + 0.0" if exact else ""),
+        k=sql.SQL(str(k)),  # an integer
+        alias=quoted(shape.alias),
+    )
+    return composed.as_string(connection)
+
+
+def values_for(index: Declaration, query: Vectors, filters: Mapping[str, object]) -> dict[str, object]:
+    """The parameters of ``statement_for``; SpaceMismatch, BadValue."""
+    matrix = query.of(index.space, where=index.name)
+    if matrix.shape != (1, index.width):
+        raise BadValue("query", matrix.shape, why=f"one vector of {index.width} dimensions is needed for {index.name}")
+    wire = WIRE[index.form](binary_copy.wire(matrix[0], form=index.form))
+    return {"query": wire, **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
+
+
+def answer(shape: Shape, index: Declaration, rows: list[tuple[Any, ...]]) -> Answer:
+    """Rows of the statement as an Answer. Its first column is the generation, the second the distance, the third the text."""
+    at = {name: i for i, name in enumerate(shape.columns, 3)}
+    key = [at[name] for name in shape.key]
+    rest = [(name, i) for name, i in at.items() if name not in shape.key]
+    hits = tuple(
+        Hit(
+            tuple(row[i] for i in key),
+            _score(index.metric, float(row[1])),
+            None if row[2] is None else str(row[2]),
+            {name: row[i] for name, i in rest},
+        )
+        for row in rows
+        if row[1] is not None
+    )
+    return Answer(hits, int(rows[0][0]) if rows else -1)
+
+
+def _score(metric: str, distance: float) -> float:
+    return 1.0 - distance if metric == "cosine" else -distance
+
+
+def _vector(index: Declaration) -> Fragment:
+    return named("s", "held") if index.adopted else named("x", "embedding")
+
+
+def _relation(shape: Shape, index: Declaration) -> Fragment:
+    """The table, its columns under names that cannot collide; joined to the side table where the vectors are there."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(named(name), named(f"c{i}")) for i, name in enumerate(shape.columns, 1)
+    )
+    held = named(shape.vector) if index.adopted else sql.SQL("NULL")
+    rows = sql.SQL("(SELECT {}, {}, {} AS body, {} AS held FROM {}) s").format(
+        columns, shape.naming(), shape.expression(), held, shape.source
+    )
+    if index.adopted:
+        return rows
+    side, _ = place_of(shape, index)
+    return sql.SQL("{} x JOIN {} ON {}").format(side, rows, shape.match("s", "x"))
+
+
+def _filter(shape: Shape, filters: Mapping[str, object]) -> Fragment:
+    parts: list[Fragment] = []
+    for i, (name, value) in enumerate(filters.items(), 1):
+        if name not in shape.columns:
+            raise UnknownName("column", name, hint=f"a filter can name {', '.join(shape.columns)}")
+        column = named("s", f"c{shape.columns.index(name) + 1}")
+        if value is None:
+            parts.append(sql.SQL(" AND {} IS NULL").format(column))
+        elif isinstance(value, list | tuple | set | frozenset):
+            parts.append(sql.SQL(" AND {} = ANY ({})").format(column, sql.Placeholder(f"w{i}")))
+        else:
+            parts.append(sql.SQL(" AND {} = {}").format(column, sql.Placeholder(f"w{i}")))
+    return sql.SQL("").join(parts)

@@ -1,0 +1,103 @@
+-- Filling an index, building it, counting over it, searching it.
+
+-- name: create_side
+-- One narrow table for each target: filling it costs the live index nothing.
+CREATE TABLE IF NOT EXISTS {side} (
+    {definitions},
+    embedding {form}({width}) NOT NULL,
+    digest bytea NOT NULL,
+    PRIMARY KEY ({ks})
+);
+
+-- name: place
+SELECT after, finished, done FROM transvase_control.place WHERE index = %(index)s;
+
+-- name: keep_place
+UPDATE transvase_control.place SET after = %(after)s, finished = %(finished)s, done = %(done)s WHERE index = %(index)s;
+
+-- name: open_keys
+-- Of a stretch of keys: those with a text and without a vector, and the digest of the text as it is now.
+SELECT {digest}, {s_ks} FROM {rows} s LEFT JOIN (SELECT {ks} FROM {side} WHERE {side_range}) x ON {match}
+WHERE s.body IS NOT NULL AND x.k1 IS NULL;
+
+-- name: after
+SELECT body, {ks} FROM {rows} s ORDER BY {ks} LIMIT %(limit)s;
+
+-- name: read
+SELECT s.body, {s_ks} FROM {unnested} JOIN {rows} s ON {match};
+
+-- name: count
+SELECT count(*) FROM {source};
+
+-- name: estimate
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %(table)s::text::regclass;
+
+-- name: sample
+-- At random, and the same for the same seed and rows: the order of a hash of key and seed.
+SELECT body, {ks} FROM {rows} s WHERE body IS NOT NULL ORDER BY hashtextextended(concat_ws('/', {ks}), %(seed)s) LIMIT %(size)s;
+
+-- name: vectors
+SELECT t.{column}::text, {t_ks} FROM {relation} t JOIN {unnested} ON {match} WHERE t.{column} IS NOT NULL;
+
+-- name: census_side
+-- One snapshot over all rows. A key that is owed is not lost.
+WITH owed AS (SELECT DISTINCT {ks} FROM {outbox}),
+both_sides AS (
+    SELECT {either}, s.k1 IS NOT NULL AND s.body IS NOT NULL AS wanted, x.k1 IS NOT NULL AS held,
+           s.k1 IS NOT NULL AND s.body IS NOT NULL AND x.k1 IS NOT NULL AND {digest} <> x.digest AS stale,
+           x.embedding
+    FROM {rows} s FULL JOIN {side} x ON {match}),
+judged AS (
+    SELECT b.*, EXISTS (SELECT 1 FROM owed o WHERE {owed_match}) AS excused,
+           held AND {norm}(b.embedding) = 0 AS zero, held AND vector_dims(b.embedding) <> %(width)s AS broken
+    FROM both_sides b)
+SELECT count(*) FILTER (WHERE wanted), count(*) FILTER (WHERE held),
+       count(*) FILTER (WHERE wanted AND NOT held AND NOT excused),
+       count(*) FILTER (WHERE held AND NOT wanted AND NOT excused),
+       count(*) FILTER (WHERE stale AND NOT excused), (SELECT count(*) FROM owed),
+       count(*) FILTER (WHERE zero), count(*) FILTER (WHERE broken),
+       (array_agg(to_json(ARRAY[{as_text}])) FILTER (
+           WHERE zero OR broken OR (NOT excused AND (stale OR wanted <> held))))[1:5]
+FROM judged;
+
+-- name: census_column
+WITH owed AS (SELECT DISTINCT {ks} FROM {outbox}),
+judged AS (
+    SELECT {s_ks}, t.{column} AS embedding, s.body IS NOT NULL AS wanted, t.{column} IS NOT NULL AS held,
+           EXISTS (SELECT 1 FROM owed o WHERE {owed_match}) AS excused,
+           coalesce({norm}(t.{column}) = 0, false) AS zero, coalesce(vector_dims(t.{column}) <> %(width)s, false) AS broken
+    FROM {rows} s JOIN {source} t ON {match})
+SELECT count(*) FILTER (WHERE wanted), count(*) FILTER (WHERE held),
+       count(*) FILTER (WHERE wanted AND NOT held AND NOT excused),
+       count(*) FILTER (WHERE held AND NOT wanted AND NOT excused),
+       0, (SELECT count(*) FROM owed),
+       count(*) FILTER (WHERE zero), count(*) FILTER (WHERE broken),
+       (array_agg(to_json(ARRAY[{as_text}])) FILTER (
+           WHERE zero OR broken OR (NOT excused AND wanted <> held)))[1:5]
+FROM judged;
+
+-- name: nothing_owed
+-- Stands in for the outbox before anything is captured.
+(SELECT {nulls} WHERE false)
+
+-- name: search
+-- The pointer's generation rides along with the hits: the reader learns of a cutover without asking. One row comes back
+-- even where there is no hit.
+SELECT a.generation, h.*
+FROM transvase_control.alias a LEFT JOIN LATERAL (
+    SELECT {vector} {operator} {query} AS distance, s.body, {columns}
+    FROM {relation}
+    WHERE {vector} IS NOT NULL{filter}
+    ORDER BY ({vector} {operator} {query}){exact}
+    LIMIT {k}
+) h ON true
+WHERE a.name = {alias};
+
+-- name: scans
+SELECT coalesce(sum(s.idx_scan), 0)::bigint FROM pg_stat_user_indexes s WHERE s.indexrelid = ANY (%(oids)s);
+
+-- name: building
+-- What a build of an index on this table is doing now.
+SELECT phase, CASE WHEN tuples_total > 0 THEN tuples_done ELSE blocks_done END,
+       CASE WHEN tuples_total > 0 THEN tuples_total ELSE blocks_total END
+FROM pg_stat_progress_create_index WHERE relid = %(table)s::text::regclass;
