@@ -143,7 +143,9 @@ def _nothing_owed(_: Migration, facts: Facts) -> str | None:
 def _source_was_kept(_: Migration, facts: Facts) -> str | None:
     if not facts.source_there:
         return "the source index is gone"
-    return None if facts.source_kept else "the source's encoder is unknown, so it has not received the writes made since the cutover"
+    return (
+        None if facts.source_kept else "the source's encoder is unknown, so it has not received the writes made since the cutover"
+    )
 
 
 def _source_is_retired(_: Migration, facts: Facts) -> str | None:

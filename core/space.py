@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ class Space:
     @property
     def id(self) -> str:
         """``s`` and 16 hexadecimal digits: the digest of all the facts above."""
-        return "s" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return _id(self)
 
     def truncated(self, dimension: int) -> Space:
         """The Space of this one's vectors cut to ``dimension`` and normalised again."""
@@ -74,6 +75,12 @@ class Space:
         if facts.get("id") != space.id:
             raise BadValue("space", facts.get("id"), why=f"its facts give {space.id}: it was edited by hand or damaged")
         return space
+
+
+@lru_cache(maxsize=1024)
+def _id(space: Space) -> str:
+    """Remembered, because a reader compares it in every search."""
+    return "s" + hashlib.sha256(json.dumps(asdict(space), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,9 +29,11 @@ SETTINGS: Final = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "extra_float_digits": "1",
-    "hnsw.iterative_scan": "strict_order",
 }
-"""``strict_order`` keeps a filtered search going until it has k rows (pgvector 0.8), best first."""
+
+PATIENT: Final = "SELECT set_config('hnsw.iterative_scan', 'strict_order', false)"
+"""Keeps a filtered search going until it has k rows (pgvector 0.8), best first. It costs an unfiltered search a tenth or more
+of its time for nothing, so the two kinds of search have connections of their own."""
 
 KEEPALIVE: Final = {"keepalives": "1", "keepalives_idle": "15", "keepalives_interval": "5", "keepalives_count": "3"}
 """A dead peer is noticed within half a minute, so that its locks are not held for hours."""
@@ -43,6 +45,7 @@ class Connections:
     def __init__(self, url: str, *, most: int = 12) -> None:
         self._conninfo = _conninfo(url)
         self._idle: list[Connection] = []
+        self._patient: list[Connection] = []
         self._closed = False
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             self._conninfo,
@@ -71,19 +74,26 @@ class Connections:
             return connection
 
     @contextmanager
-    def lend(self) -> Iterator[Connection]:
+    def lend(self, *, patient: bool) -> Iterator[Connection]:
         """A connection for one search. Handing it out costs a pop from a list: the pool's bookkeeping would be felt there.
 
         One that broke is closed, not given back. Driver errors are the caller's to translate.
         """
-        connection = self._idle.pop() if self._idle else self.alone()
+        idle = self._patient if patient else self._idle
+        connection = idle.pop() if idle else self._searching(patient=patient)
         try:
             yield connection
         finally:
             if connection.broken or connection.info.transaction_status != TransactionStatus.IDLE or self._closed:
                 connection.close()
             else:
-                self._idle.append(connection)
+                idle.append(connection)
+
+    def _searching(self, *, patient: bool) -> Connection:
+        connection = self.alone()
+        if patient:
+            connection.execute(PATIENT)
+        return connection
 
     def try_out(self) -> None:
         """Connect once and at once, so that a wrong URL is told in a second and not after the pool's patience."""
@@ -93,8 +103,9 @@ class Connections:
         """Close every connection that is not in use."""
         self._closed = True
         self._pool.close()
-        while self._idle:
-            self._idle.pop().close()
+        for idle in (self._idle, self._patient):
+            while idle:
+                idle.pop().close()
 
 
 def run(

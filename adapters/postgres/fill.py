@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
+from transvase.core.errors import BadValue
 from transvase.core.ports import Declaration, Payment, Place
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
@@ -13,7 +14,7 @@ from . import keys
 from .connections import Connection, run
 from .locks import take_pen
 from .outbox import copy_in
-from .shape import Shape, digest, place_of
+from .shape import Shape, digest, fitting, place_of
 from .sql import statement
 
 
@@ -33,7 +34,9 @@ def write(
     The pen makes this and every payment of the outbox follow one another. So a row that changes after we have looked leaves
     its key in the outbox, and is paid for after we have committed.
     """
-    vectors.of(index.space, where=index.name)
+    fitting(vectors, index)
+    if len(records) != len(vectors):
+        raise BadValue("vectors", len(vectors), why=f"there are {len(records)} records: one row for each is needed")
     with connection.transaction():
         take_pen(connection, shape.number)
         wanted = _wanted(connection, shape, index, records) if records else []

@@ -99,7 +99,7 @@ class PostgresIndex:
 
     def _search(self, values: Mapping[str, object], k: int, filters: dict[str, object], *, exact: bool) -> Answer:
         kinds = tuple((name, value is None, isinstance(value, list | tuple | set | frozenset)) for name, value in filters.items())
-        with self.connections.lend() as c:
+        with self.connections.lend(patient=bool(filters)) as c:
             text = self._searches.get((k, kinds, exact))
             if text is None:
                 text = search.statement_for(c, self.shape, self.declaration, k=k, filters=filters, exact=exact)

@@ -113,6 +113,13 @@ def inspect(connection: Connection, proposal: Proposal) -> tuple[Table, Declarat
     form, width = _vector_column(connection, table, proposal.source.vector)
     _check_expression(connection, table, proposal)
     ann = ann_index(connection, table.oid, proposal.source.vector)
+    space = proposal.space
+    if space is not None and width not in (space.dimension, space.dimension + 1):  # one more is an earlier migration's fence
+        raise Unfit(
+            f"column {proposal.source.vector!r} holds vectors of {width} dimensions, "
+            f"and {proposal.encoder} makes {space.dimension}",
+            remedy="name the encoder that made them",
+        )
     declaration = Declaration(
         name=f"{table.schema}.{table.name}.{proposal.source.vector}",
         space=proposal.space,

@@ -46,6 +46,7 @@ def adopt(connection: Connection, proposal: Proposal, table: Table, declaration:
 def create(connection: Connection, alias: str, target: Declaration) -> None:
     """Side table, capture, pointer to the shadow, and its branch in the view: in this order, each step once."""
     known = aliases.load(connection, alias)
+    _fit_to_open(known, target)
     with connection.transaction():
         aliases.declare(connection, alias, target)
         connection.execute(statement("alias", "begin_place"), {"name": target.name})
@@ -123,6 +124,20 @@ def _same(known: Known, proposal: Proposal, declaration: Declaration) -> None:
         raise BadValue(
             "alias", proposal.alias, why=f"it is taken: {live.name} ({live.label}), text {source.text!r}; choose another name"
         )
+
+
+def _fit_to_open(known: Known, target: Declaration) -> None:
+    live, shadow = known.alias.live, known.alias.shadow
+    if target.space is None or target.adopted:
+        raise BadValue("target", target.name, why="a target is a new index of a known space")
+    if target.metric != live.metric:
+        raise BadValue("target", target.metric, why=f"readers of {known.alias.name!r} rely on the metric {live.metric}")
+    if shadow is not None and shadow.name != target.name:
+        raise NotReady("open", f"{shadow.name} is kept beside {live.name}; retire or abort it first")
+    if target in (live, shadow):
+        return
+    if target.name in (live.name, shadow.name if shadow else ""):
+        raise BadValue("target", target.name, why="there is another index of that name; physical names are never used twice")
 
 
 def _side_table(connection: Connection, shape: Shape, target: Declaration) -> None:

@@ -28,15 +28,15 @@ DEADLINE_S: Final = 30.0
 
 
 @contextmanager
-def hold(connections: Connections, alias: str, number: int, *, patience_s: float = 2.0) -> Iterator[None]:
+def hold(connections: Connections, alias: str, *, patience_s: float = 2.0) -> Iterator[None]:
     """Be the only operator of an alias; Busy names the other one. The lock ends with the connection, so a dead holder lets go."""
     connection = connections.alone()
     try:
         with translated("taking the operator's lock"):
             give_up = time.monotonic() + patience_s
-            while not _try(connection, number):
+            while not _try(connection, alias):
                 if time.monotonic() > give_up:
-                    raise Busy(alias, _holder(connection, number))
+                    raise Busy(alias, _holder(connection, alias))
                 time.sleep(0.05)
         yield
     finally:
@@ -75,18 +75,19 @@ def climb(connection: Connection, what: str, act: Callable[[], None], *, deadlin
         patience = min(MOST_S, patience * 1.5)
 
 
-def _try(connection: Connection, number: int) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (OPERATOR, number)).fetchone()
+def _try(connection: Connection, alias: str) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (OPERATOR, alias)).fetchone()
     return bool(row and row[0])
 
 
-def _holder(connection: Connection, number: int) -> str:
+def _holder(connection: Connection, alias: str) -> str:
     row = connection.execute(
         "SELECT format('%%s as %%s, pid %%s, since %%s', coalesce(host(a.client_addr), 'a local socket'), a.usename, a.pid,"
         " to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS'))"
         " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-        " WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint = %s AND l.granted",
-        (OPERATOR, number),
+        " WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.granted"
+        " AND l.objid::bigint = hashtext(%s)::bigint & 4294967295",
+        (OPERATOR, alias),
     ).fetchone()
     return str(row[0]) if row else "it has just let go"
 

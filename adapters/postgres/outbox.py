@@ -14,7 +14,7 @@ from . import aliases, binary_copy, capture
 from .aliases import Known
 from .connections import Connection, Connections, run
 from .locks import take_pen
-from .shape import NORM, Fragment, Shape, columns_of, digest, named, place_of
+from .shape import NORM, Fragment, Shape, columns_of, digest, fitting, named, place_of
 from .sql import statement
 
 COLUMN_CHUNK: Final = 16
@@ -51,8 +51,7 @@ class PostgresOutbox:
         with self.connections.use("paying the outbox") as c:
             known = aliases.load(c, self.name)
             for payment in payments:
-                declared = known.declaration(payment.index)
-                payment.vectors.of(declared.space, where=declared.name)
+                fitting(payment.vectors, known.declaration(payment.index))
             step = COLUMN_CHUNK if any(d.adopted for d in known.kept()) else max(1, len(debts))
             for start in range(0, len(debts), step):
                 settled += _pay_chunk(c, known, debts[start : start + step], payments)
@@ -208,7 +207,7 @@ def _stage(connection: Connection, shape: Shape, index: Declaration, payment: Pa
 
 def copy_in(connection: Connection, target: Fragment, shape: Shape, index: Declaration, payment: Payment) -> None:
     """Binary COPY of vectors with their keys and digests into a relation of (k1…, embedding, digest). SpaceMismatch."""
-    matrix = payment.vectors.of(index.space, where=index.name)
+    matrix = fitting(payment.vectors, index)
     query = sql.SQL("COPY {} ({}, embedding, digest) FROM STDIN (FORMAT binary)").format(target, shape.ks())
     with connection.cursor() as cursor, cursor.copy(query.as_string(connection).replace("%%", "%").encode()) as copy:
         for chunk in binary_copy.rows(payment.records, matrix, kinds=shape.kinds, form=index.form):

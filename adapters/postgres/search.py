@@ -13,7 +13,7 @@ from transvase.core.space import Vectors
 
 from . import binary_copy
 from .connections import WIRE, Connection
-from .shape import OPERATOR, Fragment, Shape, named, place_of, quoted
+from .shape import OPERATOR, Fragment, Shape, fitting, named, place_of, quoted
 from .sql import statement
 
 MOST: Final = 1000
@@ -44,9 +44,9 @@ def statement_for(
 
 def values_for(index: Declaration, query: Vectors, filters: Mapping[str, object]) -> dict[str, object]:
     """The parameters of ``statement_for``; SpaceMismatch, BadValue."""
-    matrix = query.of(index.space, where=index.name)
-    if matrix.shape != (1, index.width):
-        raise BadValue("query", matrix.shape, why=f"one vector of {index.width} dimensions is needed for {index.name}")
+    matrix = fitting(query, index)
+    if len(matrix) != 1:
+        raise BadValue("query", matrix.shape, why="one vector is needed")
     wire = WIRE[index.form](binary_copy.wire(matrix[0], form=index.form))
     return {"query": wire, **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
 

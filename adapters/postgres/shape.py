@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import sql
+from transvase.core.errors import BadValue
 from transvase.core.ports import Declaration
+from transvase.core.space import Vectors
 
 from .keys import KINDS, Kind
 
@@ -152,6 +156,14 @@ class Shape:
 
     def _own(self, of: str) -> list[Fragment]:
         return [named(of, name) if of else named(name) for name in self.key]
+
+
+def fitting(vectors: Vectors, index: Declaration) -> NDArray[np.float32]:
+    """The bare matrix for an index: SpaceMismatch for another Space, BadValue for another width."""
+    matrix = vectors.of(index.space, where=index.name)
+    if matrix.shape[1] != index.width:
+        raise BadValue("vectors", matrix.shape, why=f"{index.name} holds vectors of {index.width} dimensions")
+    return matrix
 
 
 def digest(of: str) -> Fragment:

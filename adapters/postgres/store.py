@@ -33,9 +33,7 @@ class PostgresStore:
     @contextmanager
     def hold(self, alias: str) -> Iterator[None]:
         """The operator's lock of one alias."""
-        with self._connections.use("looking up the alias") as c:
-            number = aliases.load(c, alias).shape.number
-        with locks.hold(self._connections, alias, number):
+        with locks.hold(self._connections, alias):
             yield
 
     def aliases(self) -> list[str]:
@@ -52,6 +50,12 @@ class PostgresStore:
         """Everything that can stand against an adoption."""
         with self._connections.use("looking at the table") as c:
             return inspect.inspect(c, proposal)[1]
+
+    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[PostgresCorpus, PostgresIndex]:
+        """The records and vectors of a place that is not adopted yet."""
+        with self._connections.use("looking at the table") as c:
+            shape = inspect.shape_of(inspect.find_table(c, proposal.source.table), proposal)
+        return PostgresCorpus(self._connections, shape), PostgresIndex(self._connections, shape, declaration)
 
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Write down what was inspected."""

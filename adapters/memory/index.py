@@ -1,0 +1,164 @@
+"""One index of the memory store: written under the digest guard, searched exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import RLock
+
+import numpy as np
+from numpy.typing import NDArray
+from transvase.core.errors import BadValue, NotReady, UnknownName
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress
+from transvase.core.record import Hit, Key, Record
+from transvase.core.space import Vectors
+
+from .outbox import fitting
+from .state import AliasState, IndexState
+from .table import Row
+
+EXAMPLES = 5
+"""How many offending keys a census names."""
+
+RETIRED = "_retired"
+"""What is put behind the name of an adopted column when its index is retired."""
+
+
+class MemoryIndex:
+    """The Index port. It looks its state up by name in each call, so that an index that is gone is noticed."""
+
+    def __init__(self, alias: AliasState, name: str, *, lock: RLock) -> None:
+        self._alias, self._name, self._lock = alias, name, lock
+        self._declaration = alias.index(name).declaration
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the index is."""
+        return self._declaration
+
+    def place(self) -> Place:
+        """How far its fill has come."""
+        with self._lock:
+            return self._state().place
+
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
+        """Write the vectors that are not there yet and whose text is unchanged, and record the place; returns how many."""
+        if self._declaration.adopted:
+            raise NotReady("fill", f"{self._name} is the application's own column")
+        with self._lock:
+            state = self._state()
+            fitting(state, vectors, rows=len(records))
+            written = 0
+            for record, vector in zip(records, vectors.matrix, strict=True):
+                current = record.digest is not None and self._alias.digest(record.key) == record.digest
+                if current and state.shelf.get(record.key) is None:
+                    state.shelf.put(record.key, vector, digest=record.digest or b"")
+                    written += 1
+            self._alias.advance(self._name, place)
+            return written
+
+    def build(self, progress: Progress) -> None:
+        """Nothing has to be built for an exact search; the index counts as built from here on."""
+        with self._lock:
+            state = self._state()
+            if not state.built:
+                held = sum(1 for _ in state.shelf.held())
+                state.built = True
+                progress("building the index", held, held)
+
+    def warm(self, queries: Vectors) -> None:
+        """Memory is warm; the queries are only checked."""
+        with self._lock:
+            fitting(self._state(), queries, rows=len(queries))
+
+    def vectors(self, keys: Sequence[Key]) -> tuple[list[Key], Vectors | None]:
+        """The keys that have a vector, and the vectors in the same order."""
+        with self._lock:
+            shelf = self._state().shelf
+            found = {key: vector for key in keys if (vector := shelf.get(key)) is not None}
+        space = self._declaration.space
+        if space is None:
+            return list(found), None
+        matrix = np.array(list(found.values()), dtype=np.float32).reshape(len(found), self._declaration.width)
+        return list(found), Vectors(space, matrix)
+
+    def census(self) -> Census:
+        """Counts over all records and all vectors, at one moment. What is owed is not lost, and counts as nothing else."""
+        with self._lock:
+            shelf, alias = self._state().shelf, self._alias
+            texts = {key for key in alias.table.ordered() if alias.text(key) is not None}
+            held = {key: vector for key in shelf.held() if (vector := shelf.get(key)) is not None}
+            stale = {key for key in held if key in texts and shelf.digest(key) not in (None, alias.digest(key))}
+            owed = alias.owed_keys()
+        wrong = {
+            "missing": texts - held.keys() - owed,
+            "orphaned": held.keys() - texts - owed,
+            "stale": stale - owed,
+            "zero": {key for key, vector in held.items() if not vector.any()} - owed,
+            "broken": {key for key, vector in held.items() if not np.isfinite(vector).all()} - owed,
+        }
+        counts = {name: len(keys) for name, keys in wrong.items()}
+        examples = tuple(dict.fromkeys(key for keys in wrong.values() for key in sorted(keys)))[:EXAMPLES]
+        return Census(records=len(texts), held=len(held), owed=len(owed), examples=examples, **counts)
+
+    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
+        """The nearest ``k``, computed one by one; only an inexact search counts as a use of the index."""
+        with self._lock:
+            state = self._state()
+            fitting(state, query, rows=1)
+            if k < 1:
+                raise BadValue("k", k, why="ask for at least one hit")
+            wanted = self._conditions(where or {})
+            state.scans += not exact
+            rows = (
+                (key, row, state.shelf.get(key)) for key in state.shelf.held() if (row := self._alias.table.row(key)) is not None
+            )
+            chosen = [(key, row, vector) for key, row, vector in rows if vector is not None and _matches(row, wanted)]
+            scores = similarities(self._declaration.metric, query.matrix[0], [vector for _, _, vector in chosen])
+            best = [i for i in np.argsort(-scores, kind="stable") if np.isfinite(scores[i])][:k]
+            hits = tuple(self._hit(chosen[i][0], chosen[i][1], float(scores[i])) for i in best)
+            return Answer(hits, self._alias.generation)
+
+    def scans(self) -> int:
+        """How many searches were not asked to be exact."""
+        with self._lock:
+            return self._state().scans
+
+    def _state(self) -> IndexState:
+        return self._alias.index(self._name)
+
+    def _conditions(self, where: Mapping[str, object]) -> Mapping[str, object]:
+        for column in where:
+            if column not in self._alias.table.columns:
+                raise UnknownName(
+                    "column", column, hint=f"{self._alias.table.name} has {', '.join(sorted(self._alias.table.columns))}"
+                )
+        return where
+
+    def _hit(self, key: Key, row: Row, score: float) -> Hit:
+        source = self._alias.source
+        left_out = {*source.key, source.vector, source.vector + RETIRED}
+        metadata = {name: value for name, value in sorted(row.items()) if name not in left_out}
+        return Hit(key, score, self._alias.reading(row), metadata)
+
+
+def similarities(metric: str, query: NDArray[np.float32], vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """One score for each vector, larger is nearer: cosine, inner product, or the negative distance for ``l2``.
+
+    A vector that has no direction gets no finite score under ``cosine``: it is in no such index.
+    """
+    matrix, one = np.array(vectors, dtype=np.float64).reshape(len(vectors), query.size), query.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        if metric == "l2":
+            return -np.asarray(np.linalg.norm(matrix - one, axis=1), dtype=np.float64)
+        products = np.asarray(matrix @ one, dtype=np.float64)
+        if metric == "ip":
+            return products
+        return np.asarray(products / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(one)), dtype=np.float64)
+
+
+def _matches(row: Row, where: Mapping[str, object]) -> bool:
+    return all(_is(row.get(column), value) for column, value in where.items())
+
+
+def _is(value: object, wanted: object) -> bool:
+    return value in wanted if isinstance(wanted, list | tuple | set | frozenset) else value == wanted

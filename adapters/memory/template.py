@@ -1,0 +1,62 @@
+r"""Text expressions of the memory store: a column's bare name, or a template such as ``{title}\n{body}``.
+
+As in SQL, a text that needs a missing value is missing itself: one None among the columns makes the whole text None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from string import Formatter
+
+from transvase.core.errors import BadValue
+
+Reading = Callable[[Mapping[str, object]], str | None]
+"""Gives the text of a row, or None."""
+
+
+def reading(expression: str, columns: Collection[str]) -> Reading:
+    """The function that reads ``expression`` from a row of these columns; BadValue where it is not valid."""
+    if "{" not in expression and "}" not in expression:
+        return _column(_known(expression, expression, columns))
+    return _template(expression, columns)
+
+
+def _column(name: str) -> Reading:
+    def read(row: Mapping[str, object]) -> str | None:
+        value = row.get(name)
+        return None if value is None else str(value)
+
+    return read
+
+
+def _template(expression: str, columns: Collection[str]) -> Reading:
+    try:
+        parts = [(literal, field, spec, conversion) for literal, field, spec, conversion in Formatter().parse(expression)]
+    except ValueError as error:
+        raise BadValue("text expression", expression, why=f"it is not a valid template ({error})") from error
+    if any(spec or conversion for _, _, spec, conversion in parts):
+        raise BadValue("text expression", expression, why="a template takes bare column names only, without a format")
+    pieces = [(literal, None if field is None else _known(expression, field, columns)) for literal, field, _, _ in parts]
+    if not any(name for _, name in pieces):
+        raise BadValue("text expression", expression, why="it names no column, so every record would have the same text")
+
+    def read(row: Mapping[str, object]) -> str | None:
+        text: list[str] = []
+        for literal, name in pieces:
+            text.append(literal)
+            if name is not None:
+                value = row.get(name)
+                if value is None:
+                    return None
+                text.append(str(value))
+        return "".join(text)
+
+    return read
+
+
+def _known(expression: str, name: str, columns: Collection[str]) -> str:
+    if name not in columns:
+        raise BadValue(
+            "text expression", expression, why=f"there is no column {name!r}; the columns are {', '.join(sorted(columns))}"
+        )
+    return name

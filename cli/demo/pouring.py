@@ -1,0 +1,199 @@
+"""The moving half of the demo: the whole migration, forward, back and forward again, while the application keeps working."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from psycopg import sql
+from transvase.core.errors import NotReady
+from transvase.core.ports import Progress, Store
+from transvase.migrations.cutover import cutover
+from transvase.migrations.fill import fill
+from transvase.migrations.open import open_target
+from transvase.migrations.prove import prove, sentence
+from transvase.migrations.retire import retire
+from transvase.migrations.rollback import rollback
+from transvase.migrations.runner import Encoders
+from transvase.migrations.sync import Worker, beside
+
+from .cast import Cast
+from .check import Survey, survey
+from .ledger import Ledger
+from .outcome import Sample
+from .readers import DIFFERENT_DIMENSIONS
+from .recall import Remembering
+from .stage import ALIAS, VIEW, application
+from .waits import Timeline
+
+TRIES: Final = 3
+"""Proofs that a busy neighbour may spoil (a check looks at latency) before the demo gives up."""
+SETTLE_S: Final = 60.0
+LOOK_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What the migration measured about itself."""
+
+    rows: int
+    rows_per_s: float
+    dimensions: tuple[int, int]
+    switches_ms: tuple[float, ...]
+    stranger: str
+    after_rollback: Survey
+    samples: tuple[Sample, ...]
+
+
+@dataclass(slots=True)
+class _Pot:
+    """One migration on its way."""
+
+    store: Store
+    worker: Worker
+    conninfo: str
+    encoders: Encoders
+    memories: Mapping[str, Remembering]
+    cast: Cast
+    ledger: Ledger
+    timeline: Timeline
+    progress: Progress
+    dwell_s: float
+    switches_ms: list[float] = field(default_factory=list)
+
+
+def pour(
+    store: Store,
+    conninfo: str,
+    *,
+    base: str,
+    tuned: str,
+    encoders: Encoders,
+    memories: Mapping[str, Remembering],
+    cast: Cast,
+    ledger: Ledger,
+    timeline: Timeline,
+    dwell_s: float,
+    progress: Progress,
+) -> Moved:
+    """Make every move from ``open`` to ``retire`` under the traffic of ``cast``, resting ``dwell_s`` seconds on each side.
+
+    Returns when the debts of the last writes are paid; the traffic has been stopped then. What a move refuses is raised.
+    """
+    worker = Worker(store, ALIAS, encoders, report=lambda said: progress(said, 0, 0))
+    pot = _Pot(store, worker, conninfo, encoders, memories, cast, ledger, timeline, progress, dwell_s)
+    progress("loading the new model", 0, 0)
+    encoders(tuned)
+    with beside(worker), _sampled(store, lambda: memories[tuned].documents) as samples:
+        with timeline.span("open"):
+            open_target(store, ALIAS, to=tuned, encoders=encoders, progress=progress)
+        shadow = store.alias(ALIAS).shadow
+        assert shadow is not None, "open has made it"
+        dimensions = (store.alias(ALIAS).live.width, shadow.width)
+        cast.deploy(encoders(tuned), width=shadow.width)
+        with timeline.span("fill"):
+            filled = fill(store, ALIAS, encoders=encoders, progress=progress)
+        _prove(pot, "prove")
+        _switch(pot, "cutover")
+        stranger = _stranger(pot, cast.stranger(memories[base]))
+        _rest(pot, "working on the new index")
+        _switch(pot, "rollback")
+        after_rollback = _counted(pot, memories[base])
+        _rest(pot, "working on the old index again")
+        _prove(pot, "prove again")
+        _switch(pot, "cutover again")
+        _rest(pot, "working on the new index for good")
+        with timeline.span("retire"):
+            retire(store, ALIAS, progress=progress)
+        _rest(pot, "working without the old index")
+        cast.stop()
+        _settle(pot)
+    return Moved(
+        rows=_number(filled.figures["rows"]),
+        rows_per_s=float(_number(filled.figures["rows_per_s"], float)),
+        dimensions=dimensions,
+        switches_ms=tuple(pot.switches_ms),
+        stranger=stranger,
+        after_rollback=after_rollback,
+        samples=tuple(samples),
+    )
+
+
+def _prove(pot: _Pot, name: str) -> None:
+    for left in reversed(range(TRIES)):
+        with pot.timeline.span(name):
+            verdict = prove(pot.store, ALIAS, encoders=pot.encoders, progress=pot.progress)
+        if verdict.passed:
+            return
+        if not left:
+            raise NotReady("cutover", sentence(verdict))
+
+
+def _switch(pot: _Pot, name: str) -> None:
+    verb = rollback if name == "rollback" else cutover
+    with pot.timeline.span(name):
+        made = verb(pot.store, ALIAS, encoders=pot.encoders, progress=pot.progress)
+    pot.switches_ms.append(1000 * float(_number(made.figures["switch_s"], float)))
+
+
+def _stranger(pot: _Pot, vector: str) -> str:
+    """A search by SQL with a vector of the old Space after the cutover: the database's refusal, or nothing where it let it in."""
+    with application(pot.conninfo, name="stranger") as connection:
+        ask = sql.SQL("SELECT id FROM {} ORDER BY embedding <=> %s::vector LIMIT 5").format(VIEW)
+        try:
+            connection.execute(ask, (vector,))
+        except psycopg.DataError as refusal:
+            if refusal.sqlstate != DIFFERENT_DIMENSIONS:
+                raise
+            return f"ERROR {refusal.sqlstate}: {str(refusal).strip()}"
+    return ""
+
+
+def _counted(pot: _Pot, memory: Remembering) -> Survey:
+    """The state of the side that is live now, with the writers held for as long as the count takes."""
+    with pot.cast.traffic.held("writer"):
+        _settle(pot)
+        with application(pot.conninfo, name="count") as connection:
+            return survey(connection, pot.ledger, memory)
+
+
+def _settle(pot: _Pot) -> None:
+    owed = pot.worker.drain(deadline_s=SETTLE_S)
+    if owed:
+        raise NotReady("count", f"{owed} rows are still owed {SETTLE_S:.0f} s after the last write")
+
+
+def _rest(pot: _Pot, what: str) -> None:
+    pot.progress(what, 0, 0)
+    time.sleep(pot.dwell_s)
+
+
+@contextmanager
+def _sampled(store: Store, made: Callable[[], int]) -> Iterator[list[Sample]]:
+    """Look at the outbox and at the vectors made so far, again and again, while the block runs."""
+    samples: list[Sample] = []
+    stop, first, outbox = threading.Event(), made(), store.outbox(ALIAS)
+
+    def look() -> None:
+        while not stop.is_set():
+            samples.append(Sample(time.monotonic(), made() - first, outbox.owed()))
+            stop.wait(LOOK_S)
+
+    thread = threading.Thread(target=look, name="looking", daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _number(value: object, kind: type[int | float] = int) -> int | float:
+    if not isinstance(value, kind | int):
+        raise TypeError(f"a figure of a move is {value!r}")
+    return value

@@ -1,0 +1,23 @@
+"""``transvase retire``."""
+
+from __future__ import annotations
+
+import click
+from transvase.migrations.retire import retire
+
+from .options import alias_argument, json_option
+from .output import emit
+from .progress import progress_to_stderr
+from .wiring import opened
+
+
+@click.command()
+@alias_argument
+@click.option("--drop", is_flag=True, help="Drop an adopted column instead of renaming it.")
+@json_option
+@click.pass_obj
+def command(url: str | None, *, alias: str, drop: bool, as_json: bool) -> None:
+    """End the old side of ALIAS; there is no way back. Says how often it was read since the cutover."""
+    with opened(url) as store, progress_to_stderr() as progress:
+        outcome = retire(store, alias, drop=drop, progress=progress)
+    emit(outcome.as_json(), as_json)

@@ -1,0 +1,35 @@
+"""The composition root: the one place where a URL becomes a store and ENC a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from transvase.core.connect import connect
+from transvase.core.encoders import load
+from transvase.core.ports import Store
+from transvase.migrations.encoding import shared
+from transvase.migrations.runner import Encoders
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[Store]:
+    """The store at ``url``, closed afterwards; BadValue without a URL."""
+    store = connect(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@cache
+def encoders() -> Encoders:
+    """Every model of this process, each loaded once."""
+    return shared(load)
+
+
+def enc_as_kept(enc: str) -> str:
+    """ENC as it is written into the database: a directory by its full path, so that it is found from anywhere on this machine."""
+    return str(Path(enc).resolve()) if Path(enc).is_dir() else enc

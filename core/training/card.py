@@ -1,0 +1,83 @@
+"""The papers of a trained model: ``README.md`` for people and ``training.json`` for programs. Neither quotes a training text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from .settings import Trained, TrainSettings, base_name
+
+_CARD: Final = Template("""\
+---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags: [sentence-transformers, feature-extraction, transvase]
+---
+
+# $name
+
+A text embedding model, fine-tuned by Transvase from `$base`.
+
+**$note**
+
+| | |
+|---|---|
+| Space | `$space` (all its facts: `space.json`) |
+| Validation NDCG@10, base | $base_ndcg |
+| Validation NDCG@10, this model | $best_ndcg ($difference, 95 % $low … $high, p = $p) |
+| Kept checkpoint | step $best_step of $steps |
+| Training pairs | $pairs |
+| Loss | MultipleNegativesRankingLoss, $negatives mined negatives a pair, batches without duplicates |
+| Settings | rate $rate, batch $batch, $length tokens while training, seed $seed |
+
+Validation shares no query family with training, and is asked of $exam documents$cut.
+What the model is worth on queries that nobody has chosen by is for `transvase evaluate` to say.
+Vectors of this model can be compared only with vectors of the same Space.
+
+$notes
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("$name")
+```
+""")
+
+
+def write_papers(directory: Path, trained: Trained, settings: TrainSettings) -> None:
+    """Write both files into ``directory``."""
+    report = {**trained.as_json(), "settings": settings.as_json()}
+    (directory / "training.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / "README.md").write_text(_card(trained, settings), encoding="utf-8")
+
+
+def _card(trained: Trained, settings: TrainSettings) -> str:
+    facts, comparison = trained.facts, trained.comparison
+    cut = ""
+    if facts["exam_documents"] != facts["documents"]:
+        cut = f" of {facts['documents']} (the answers, and those that share rare words with the queries)"
+    return _CARD.substitute(
+        name=settings.out.resolve().name,
+        base=base_name(settings.base),
+        note=trained.note,
+        space=trained.space,
+        base_ndcg=f"{trained.base_ndcg:.4f}",
+        best_ndcg=f"{trained.best_ndcg:.4f}",
+        difference=f"{comparison.difference:+.4f}",
+        low=f"{comparison.ci_low:+.4f}",
+        high=f"{comparison.ci_high:+.4f}",
+        p=f"{comparison.p_value:.4f}",
+        best_step=trained.best_step,
+        steps=facts["steps"],
+        pairs=facts["pairs"],
+        negatives=facts["negatives"],
+        rate=f"{settings.rate:g}",
+        batch=settings.batch,
+        length=settings.train_length,
+        seed=settings.seed,
+        exam=facts["exam_documents"],
+        cut=cut,
+        notes="\n".join(f"- {note}" for note in trained.notes),
+    )

@@ -1,0 +1,195 @@
+"""``fill``: pours every record into the target; reading, encoding and writing overlap, and a crash costs the last batch.
+
+A batch is bounded by count and by bytes, equal texts are encoded once in a run, and nothing that is held grows with the
+table. What changes behind the reader's back is in the outbox, since the capture was there first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from transvase.core.errors import EncoderFailed
+from transvase.core.migration import Migration, Move
+from transvase.core.ports import Corpus, Declaration, Encoder, Index, Place, Progress, Store
+from transvase.core.record import Key, Record
+from transvase.core.space import Role, Vectors
+
+from .encoding import encode_each, encoder_for
+from .pipeline import overlap
+from .repeats import Repeats
+from .runner import Encoders, Outcome, declared, make, silent
+from .sync import Worker
+from .throttle import Throttle
+
+BATCH: Final = 2_000
+"""Records of one transaction, at most: large enough for a binary COPY, small enough to lose."""
+
+BATCH_BYTES: Final = 8 << 20
+"""Text of one batch, about: long texts make for fewer records."""
+
+BATCH_S: Final = 4.0
+"""Encoding of one batch, about: what a crash costs, and how often a slow model's progress is seen."""
+
+FIRST: Final = 256
+"""Records of the first batch, whose texts are of unknown length."""
+
+LEAST: Final = 32
+"""Records of a batch, however slow the model."""
+
+SETTLE_S: Final = 60.0
+"""Time for paying what was owed when the end of the table was reached; what remains is paid by a worker or by ``prove``."""
+
+BEGUN: Final = "fill begins"
+"""The line of the audit log from which ``status`` takes the rate of the run."""
+
+_WARMING: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one transaction with a text, the digests of their texts, and the place they lead to."""
+
+    records: tuple[Record, ...]
+    digests: tuple[bytes, ...]
+    place: Place
+
+
+class Pace:
+    """How many records the next batch takes. The reader tells it of lengths, the encoder of times."""
+
+    def __init__(self) -> None:
+        self._by_bytes, self._by_time = FIRST, FIRST
+
+    @property
+    def limit(self) -> int:
+        """At most this many."""
+        return max(min(self._by_bytes, self._by_time, BATCH), 1)
+
+    def read(self, records: Sequence[Record]) -> None:
+        """These were read: the next ones are taken to be as long."""
+        size = sum(len(record.text or "") for record in records) / max(len(records), 1)
+        self._by_bytes = int(BATCH_BYTES / max(size, 1.0))
+
+    def encoded(self, count: int, seconds: float) -> None:
+        """So many took so long: the next ones are taken to be as slow."""
+        if count:
+            self._by_time = max(int(BATCH_S * count / max(seconds, 1e-6)), LEAST)
+
+
+def fill(store: Store, alias: str, *, encoders: Encoders, progress: Progress = silent) -> Outcome:
+    """Fill the target of the open migration to the end and build its index; goes on where an earlier run stopped.
+
+    EncoderFailed names the row whose text the model cannot take; StoreFailed leaves everything up to the last batch in place.
+    """
+    store.alias(alias)
+    with store.hold(alias):
+        return filled(store, alias, encoders=encoders, worker=Worker(store, alias, encoders), progress=progress)
+
+
+def filled(store: Store, alias: str, *, encoders: Encoders, worker: Worker, progress: Progress) -> Outcome:
+    """As ``fill``, for a caller that holds the alias."""
+
+    def effect(migration: Migration) -> dict[str, object]:
+        target = declared(store.alias(alias), migration.target)
+        assert target is not None, "the guard has seen that writes are captured for the target"
+        encoder, index = encoder_for(target, encoders), store.index(alias, target.name)
+        figures = _pour(store, alias, index=index, encoder=encoder, progress=progress)
+        owed = worker.pay_up(deadline_s=SETTLE_S)
+        progress("building the index", 0, 0)
+        index.build(progress)
+        texts = [record.text or "" for record in store.corpus(alias).sample(_WARMING, seed=1)]
+        index.warm(encode_each(encoder, texts, Role.QUERY).vectors)
+        return {**figures, "owed": owed}
+
+    return make(store, alias, Move.FILL, effect)
+
+
+def _pour(store: Store, alias: str, *, index: Index, encoder: Encoder, progress: Progress) -> dict[str, object]:
+    """Pour from the index's place to the end of the table."""
+    place, corpus = index.place(), store.corpus(alias)
+    if place.finished:
+        return {"rows": place.done, "rows_this_run": 0}
+    total, started, stop = corpus.count(), time.monotonic(), threading.Event()
+    store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
+    throttle, repeats, pace = Throttle(store, alias, progress=progress), Repeats(index.declaration.width), Pace()
+    reached, waited = place.done, 0.0
+
+    def work(batch: Batch) -> tuple[Batch, Vectors]:
+        nonlocal waited
+        waited += throttle.wait(reached, total, stop=stop)
+        begun = time.monotonic()
+        vectors = _encode(batch, encoder, repeats, index.declaration)
+        pace.encoded(len(batch.records), time.monotonic() - begun)
+        return batch, vectors
+
+    def write(item: tuple[Batch, Vectors]) -> None:
+        nonlocal reached
+        batch, vectors = item
+        index.fill(batch.records, vectors, place=batch.place)
+        reached = batch.place.done
+        progress("filling", reached, max(total, reached))
+
+    try:
+        overlap(batches(corpus, place, pace), work, write, stop=stop)
+    finally:
+        repeats.close()
+    seconds = time.monotonic() - started
+    passed = reached - place.done
+    rate = round(passed / max(seconds - waited, 1e-9), 1)
+    return {"rows": reached, "rows_this_run": passed, "rows_per_s": rate, "waited_s": round(waited, 1)}
+
+
+def batches(corpus: Corpus, place: Place, pace: Pace) -> Iterator[Batch]:
+    """The records after ``place`` in key order; the last batch says that it is the last, and may be empty."""
+    after, done, finished = place.after, place.done, False
+    while not finished:
+        limit = pace.limit
+        records = corpus.after(after, limit=limit)
+        finished = len(records) < limit
+        after = records[-1].key if records else after
+        done += len(records)
+        pace.read(records)
+        yield _batch(records, Place(after, finished, done))
+
+
+def _batch(records: Sequence[Record], place: Place) -> Batch:
+    kept = [(record, digest) for record in records if (digest := record.digest) is not None]
+    return Batch(tuple(record for record, _ in kept), tuple(digest for _, digest in kept), place)
+
+
+def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaration) -> Vectors:
+    """One row for each record; each text is encoded only if neither this batch nor an earlier one of the run had it."""
+    first: dict[bytes, int] = {}
+    for row, digest in enumerate(batch.digests):
+        first.setdefault(digest, row)
+    known = repeats.find(first)
+    fresh = [digest for digest in first if digest not in known]
+    made = _encode_all(encoder, [batch.records[first[digest]] for digest in fresh])
+    matrix = made.of(target.space, where=target.name)
+    repeats.keep(fresh, matrix)
+    if len(fresh) == len(batch.digests):
+        return made
+    at = {digest: row for row, digest in enumerate(fresh)}
+    whole = np.empty((len(batch.digests), target.width), np.float32)
+    for row, digest in enumerate(batch.digests):
+        whole[row] = matrix[at[digest]] if digest in at else known[digest]
+    return Vectors(made.space, whole)
+
+
+def _encode_all(encoder: Encoder, records: Sequence[Record]) -> Vectors:
+    texts = [record.text or "" for record in records]
+    try:
+        return encoder.encode(texts, Role.DOCUMENT)
+    except EncoderFailed as error:
+        for row, why in encode_each(encoder, texts, Role.DOCUMENT).failed.items():
+            raise EncoderFailed(encoder.name, f"the text of row {_shown(records[row].key)} cannot be encoded: {why}") from error
+        raise
+
+
+def _shown(key: Key) -> str:
+    return "(" + ", ".join(map(str, key)) + ")"

@@ -1,0 +1,164 @@
+"""``plan``: what a move to another space would cost, lock and meet, before anything is done; and what ``open`` would make."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from transvase.core.fence import fence
+from transvase.core.migration import Migration
+from transvase.core.ports import Alias, Declaration, Encoder, Outlook, Progress, Store
+from transvase.core.record import Record
+from transvase.core.space import Role, Space
+
+from .runner import Encoders, silent
+
+WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
+"""Dimensions that an approximate index takes, by element type (pgvector 0.8)."""
+
+_SAMPLE: Final = 256
+_WARMED: Final = 16
+"""Texts encoded before the clock starts: the first call of a model also loads and plans."""
+
+_ALIAS_BYTES: Final = 32
+"""Longest part of an alias in a physical name: with attempt and space it stays under the 63 bytes of an identifier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """Drawn from a sample: tokens of all texts, the share that the model cuts, and how fast it encodes."""
+
+    sampled: int
+    tokens: int
+    cut: float
+    texts_per_s: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All of it. ``refusals`` are what ``open`` would say no to."""
+
+    alias: Alias
+    target: Declaration
+    outlook: Outlook
+    effort: Effort
+    fenced: bool
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The one object that ``plan`` writes."""
+        live, target, effort, outlook = self.alias.live, self.target, self.effort, self.outlook
+        return {
+            "alias": self.alias.name,
+            "source": {"index": live.name, "space": live.label, "width": live.width},
+            "target": {"index": target.name, "space": target.label, "width": target.width, "encoder": target.encoder},
+            "rows": outlook.records,
+            "tokens": effort.tokens,
+            "cut_share": round(effort.cut, 4),
+            "texts_per_s": round(effort.texts_per_s, 1),
+            "seconds": round(effort.seconds, 1),
+            "disk_bytes": outlook.table_bytes + outlook.index_bytes,
+            "locks": [
+                {"move": k.move, "mode": k.mode, "on": k.on, "waits_for": k.waits_for, "budget_s": k.budget_s}
+                for k in outlook.locks
+            ],
+            "fenced": self.fenced,
+            "refusals": list(self.refusals),
+            "warnings": list(self.warnings),
+        }
+
+
+def plan(store: Store, alias: str, *, to: str, encoders: Encoders, progress: Progress = silent) -> Plan:
+    """Look at the alias, the store and a sample of texts; nothing is changed."""
+    progress("loading the encoder", 0, 0)
+    encoder = encoders(to)
+    now, migration = store.alias(alias), store.journal.load(alias)
+    target = target_of(now, encoder, attempt=attempt_of(migration))
+    progress("encoding a sample", 0, _SAMPLE)
+    records = store.corpus(alias).sample(_SAMPLE, seed=1)
+    outlook = store.outlook(alias, target)
+    effort = _effort(encoder, records, rows=outlook.records)
+    progress("encoding a sample", len(records), len(records))
+    return Plan(
+        alias=now,
+        target=target,
+        outlook=outlook,
+        effort=effort,
+        fenced=target.width != now.live.width,
+        refusals=(*refusals(now, encoder.space, migration), *outlook.refusals),
+        warnings=(*_warnings(now, target, effort), *outlook.warnings),
+    )
+
+
+def attempt_of(migration: Migration | None) -> int:
+    """The attempt that ``open`` would begin or go on with."""
+    if migration is None:
+        return 1
+    return migration.attempt + 1 if migration.ended else migration.attempt
+
+
+def target_of(alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
+    """What would be made for the alias: a name that was never used, and a width that fences it off from the live index."""
+    live = alias.live
+    name = alias.name
+    if len(name.encode()) > _ALIAS_BYTES:
+        name = name.encode()[: _ALIAS_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return Declaration(
+        name=f"{name}_{attempt}_{encoder.space.id[:8]}",
+        space=encoder.space,
+        encoder=encoder.name,
+        text=alias.source.text,
+        width=fence(encoder.space.dimension, occupied=live.width, limit=WIDEST.get(live.form, encoder.space.dimension)),
+        metric=live.metric,
+        form=live.form,
+    )
+
+
+def refusals(alias: Alias, space: Space, migration: Migration | None) -> tuple[str, ...]:
+    """What stands against opening, as far as it shows without the store's own look."""
+    found = []
+    if alias.live.space == space and alias.live.text == alias.source.text:
+        found.append(f"{alias.live.name} holds vectors of this space and this text expression already: there is nothing to move")
+    if migration is not None and not migration.ended and migration.phase != "planned":
+        found.append(f"the migration to {migration.target} is {migration.phase}: finish or abort it first")
+    widest = WIDEST.get(alias.live.form)
+    if widest is not None and space.dimension > widest:
+        found.append(f"{space.dimension} dimensions are more than an index over {alias.live.form} takes ({widest})")
+    return tuple(found)
+
+
+def _effort(encoder: Encoder, records: Sequence[Record], *, rows: int) -> Effort:
+    texts = [record.text or "" for record in records]
+    if not texts:
+        return Effort(sampled=0, tokens=0, cut=0.0, texts_per_s=0.0, seconds=0.0)
+    lengths = encoder.tokens(texts)
+    encoder.encode(texts[:_WARMED], Role.DOCUMENT)
+    started = time.perf_counter()
+    encoder.encode(texts, Role.DOCUMENT)
+    rate = len(texts) / max(time.perf_counter() - started, 1e-9)
+    return Effort(
+        sampled=len(texts),
+        tokens=round(sum(lengths) / len(texts) * rows),
+        cut=sum(length > encoder.space.max_length for length in lengths) / len(texts),
+        texts_per_s=rate,
+        seconds=rows / rate,
+    )
+
+
+def _warnings(alias: Alias, target: Declaration, effort: Effort) -> tuple[str, ...]:
+    found = []
+    if target.width == alias.live.width:
+        found.append(
+            f"no fence: {target.width} dimensions are the most that an index over {target.form} takes, so the database cannot "
+            "refuse a vector of the old space; only Transvase's own readers are safe from mixing"
+        )
+    if alias.live.space is None:
+        found.append("the live index's encoder is unknown: after the cutover it gets no writes, and there is no rollback")
+    if effort.cut:
+        found.append(f"{effort.cut:.1%} of the texts are longer than the model reads and are cut")
+    return tuple(found)

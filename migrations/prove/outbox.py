@@ -1,0 +1,21 @@
+"""Outbox: everything that was owed when the proof began has been paid.
+
+Under writers that never pause, the outbox is never seen empty; that it is being paid is what can be proven. Whether it
+is empty at the switch is the cutover's own condition.
+"""
+
+from __future__ import annotations
+
+from transvase.core.verdict import Finding
+
+from .scene import PAY_S, Scene
+
+
+def outbox(scene: Scene) -> Finding:
+    """Nothing that was owed at the beginning still is."""
+    now = scene.store.outbox(scene.migration.alias).owed()
+    detail = f"{scene.unpaid} of the keys owed when the proof began were not paid within {PAY_S:.0f} s; {now} are owed now"
+    if scene.worker.poisoned:
+        shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in scene.worker.poisoned[:5])
+        detail += f"; the encoder cannot take the texts of {shown}"
+    return Finding("outbox", float(scene.unpaid), 0.0, scene.unpaid == 0, detail)

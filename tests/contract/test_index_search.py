@@ -1,0 +1,121 @@
+"""The Index port: searching, in its own Space only, with the row as it is now."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from transvase.core.errors import BadValue, SpaceMismatch, Superseded, UnknownName
+from transvase.core.fence import Fenced
+from transvase.core.space import Role
+from worlds import NEW, OLD, adopt, asked, body, fill, rows_of, shadowed, silent
+
+
+def test_a_text_finds_its_own_record_first(world):
+    _, shadow = shadowed(world, [body(i) for i in range(30)])
+    fill(world, shadow)
+    answer = shadow.search(asked(shadow, body(17)), 3)
+    assert answer.hits[0].key == (17,)
+    assert answer.hits[0].score == pytest.approx(1.0, abs=1e-5)
+    assert len(answer.hits) == 3
+
+
+def test_hits_come_best_first_with_text_and_metadata_of_the_row_now(world):
+    live, _ = shadowed(world, [body(i) for i in range(10)])
+    world.put("docs", [{"id": 4, "body": body(4), "team": "data", "title": "newer"}])
+    hits = live.search(asked(live, body(4), encoder=OLD), 10).hits
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert (hits[0].text, hits[0].metadata["team"], hits[0].metadata["title"]) == (body(4), "data", "newer")
+    assert sorted(hits[0].metadata) == ["body", "team", "title"]
+
+
+def test_where_restricts_the_hits(world):
+    live, _ = shadowed(world, [body(i) for i in range(20)])
+    world.put("docs", [{"id": i, "body": body(i), "team": "data"} for i in (3, 5)])
+    hits = live.search(asked(live, body(9), encoder=OLD), 10, where={"team": "data"}).hits
+    assert {hit.key for hit in hits} == {(3,), (5,)}
+    assert live.search(asked(live, body(9), encoder=OLD), 10, where={"team": "data", "title": "none such"}).hits == ()
+
+
+def test_where_takes_several_values_and_none(world):
+    live, _ = shadowed(world, [body(i) for i in range(6)])
+    world.put("docs", [{"id": i, "body": body(i), "team": team} for i, team in ((1, "data"), (2, "web"), (3, None))])
+    for value, keys in ((["data", "web"], {(1,), (2,)}), (None, {(3,)}), ("infra", {(0,), (4,), (5,)})):
+        hits = live.search(asked(live, body(0), encoder=OLD), 10, where={"team": value}).hits
+        assert {hit.key for hit in hits} == keys
+
+
+def test_an_empty_answer_names_its_generation_too(world):
+    live, _ = shadowed(world, ["a"])
+    answer = live.search(asked(live, "a", encoder=OLD), 1, where={"team": "none such"})
+    assert (answer.hits, answer.generation) == ((), world.store.alias("docs").generation)
+
+
+def test_where_finds_its_rows_however_far_away_they_are(world):
+    """An approximate index that filters after its scan would return nothing here."""
+    _, shadow = shadowed(world, [body(i) for i in range(300)])
+    fill(world, shadow)
+    shadow.build(silent)
+    world.put("docs", [{"id": 299, "body": body(299), "team": "rare"}])
+    hits = shadow.search(asked(shadow, body(0)), 5, where={"team": "rare"}).hits
+    assert [hit.key for hit in hits] == [(299,)]
+
+
+def test_where_on_a_column_that_is_not_there_is_said_so(world):
+    live, _ = shadowed(world, ["a"])
+    with pytest.raises(UnknownName, match="colour"):
+        live.search(asked(live, "a", encoder=OLD), 1, where={"colour": "red"})
+
+
+def test_a_search_names_the_generation_that_it_saw(world):
+    live, _ = shadowed(world, ["a"])
+    assert live.search(asked(live, "a", encoder=OLD), 1).generation == world.store.alias("docs").generation
+
+
+def test_exact_and_approximate_agree_on_a_small_index(world):
+    _, shadow = shadowed(world, [body(i) for i in range(50)])
+    fill(world, shadow)
+    shadow.build(silent)
+    query = asked(shadow, body(8))
+    keys = [[hit.key for hit in shadow.search(query, 5, exact=exact).hits] for exact in (True, False)]
+    assert keys[0] == keys[1]
+
+
+def test_a_search_with_the_other_space_is_refused(world):
+    live, shadow = shadowed(world, ["a"])
+    for index, encoder in ((live, NEW), (shadow, OLD)):
+        with pytest.raises(SpaceMismatch):
+            index.search(asked(index, "a", encoder=encoder), 1)
+
+
+def test_a_search_wants_one_query_of_the_right_width_and_at_least_one_hit(world):
+    _, shadow = shadowed(world, ["a"])
+    with pytest.raises(BadValue):
+        shadow.search(NEW.encode(["a"], Role.QUERY), 1)
+    with pytest.raises(BadValue):
+        shadow.search(Fenced(NEW, shadow.declaration.width).encode(["a", "b"], Role.QUERY), 1)
+    with pytest.raises(BadValue):
+        shadow.search(asked(shadow, "a"), 0)
+
+
+def test_an_index_that_was_discarded_is_superseded(world):
+    _, shadow = shadowed(world, ["a"])
+    query = asked(shadow, "a")
+    world.store.discard("docs", shadow.declaration.name)
+    with pytest.raises(Superseded):
+        shadow.search(query, 1)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_every_metric_puts_the_nearest_first(world, metric):
+    world.make("docs", metric=metric)
+    rows = rows_of([body(i) for i in range(10)])
+    world.put("docs", rows)
+    live = adopt(world)
+    assert live.metric == metric
+    index = world.store.index("docs", live.name)
+    hits = index.search(asked(index, body(6), encoder=OLD), 10, exact=True).hits
+    matrix = np.array([row["embedding"] for row in rows])
+    query = OLD.encode([body(6)], Role.QUERY).matrix[0]
+    nearness = -np.linalg.norm(matrix - query, axis=1) if metric == "l2" else matrix @ query
+    assert [hit.key[0] for hit in hits] == list(np.argsort(-nearness))
+    assert [hit.score for hit in hits] == pytest.approx(sorted(nearness, reverse=True), abs=1e-5)

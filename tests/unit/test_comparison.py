@@ -1,0 +1,129 @@
+"""Paired comparison of two models, and evaluations made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+from transvase.core.errors import BadValue
+from transvase.core.evaluation import Document, Judged, Query, compare, evaluate
+from transvase.core.space import Role, Space, Vectors
+
+
+def test_a_clear_gain_is_seen() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.random(200)
+    found = compare(first, first + 0.1 + 0.05 * rng.standard_normal(200), metric="ndcg@10")
+
+    assert 0 < found.ci_low < found.difference < found.ci_high
+    assert found.p_value < 0.001
+
+
+def test_the_same_figures_differ_by_nothing() -> None:
+    found = compare(np.ones(30), np.ones(30), metric="ndcg@10")
+
+    assert (found.difference, found.ci_low, found.ci_high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_interval_and_p_value_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.random(60), rng.random(60) + 0.08
+    found = compare(first, second, metric="ndcg@10")
+    differences = second - first
+    interval = stats.bootstrap((differences,), np.mean, method="percentile", n_resamples=10_000, rng=3).confidence_interval
+    p_value = stats.permutation_test((second, first), lambda a, b: np.mean(a - b), permutation_type="samples", rng=3).pvalue
+
+    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high), abs=0.006)
+    assert found.p_value == pytest.approx(p_value, abs=0.02)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """At 95 %, at least 180 of 200 intervals hold the true difference."""
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(200):
+        found = compare(np.zeros(80), rng.normal(0.05, 0.3, size=80), metric="ndcg@10", rounds=400)
+        held += found.ci_low <= 0.05 <= found.ci_high
+
+    assert 180 <= held <= 198
+
+
+def test_the_same_seed_gives_the_same_answer_whatever_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    first, second = rng.random(50), rng.random(50)
+
+    assert compare(first, second, metric="m", seed=9) == compare(first, second, metric="m", seed=9)
+    assert compare(first, second, metric="m", seed=9) != compare(first, second, metric="m", seed=10)
+
+
+def test_figures_of_different_queries_cannot_be_paired() -> None:
+    with pytest.raises(BadValue, match="same queries"):
+        compare(np.zeros(3), np.zeros(4), metric="ndcg@10")
+
+
+class Lookup:
+    """An encoder for tests: each text has a vector written down for it."""
+
+    def __init__(self, name: str, vectors: dict[str, list[float]]) -> None:
+        self.name, self._vectors = name, vectors
+        self.space = Space(
+            weights=name,
+            tokenizer="t",
+            modules="m",
+            pooling="mean",
+            query_prompt="",
+            document_prompt="",
+            normalised=False,
+            max_length=8,
+            dimension=2,
+        )
+
+    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+        return Vectors(self.space, np.array([self._vectors[text] for text in texts], dtype=np.float32))
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        return [1 for _ in texts]
+
+
+def judged(count: int) -> Judged:
+    """Half of the queries ask for the first document and half for the second."""
+    documents = tuple(Document(name, "", name, {}) for name in ("left", "right"))
+    queries = tuple(Query(f"q{row}", f"ask {'left' if row % 2 else 'right'}", {"team": f"t{row % 2}"}) for row in range(count))
+    return Judged("test", documents, queries, {query.id: {query.text[4:]: 1.0} for query in queries})
+
+
+GOOD = {"left": [1.0, 0.0], "right": [0.0, 1.0], "ask left": [1.0, 0.1], "ask right": [0.1, 1.0]}
+BAD = GOOD | {"ask right": [1.0, 0.1]}
+
+
+def test_the_last_model_is_compared_with_the_first() -> None:
+    seen: list[tuple[str, int, int]] = []
+    models = {"bad": Lookup("bad", BAD), "good": Lookup("good", GOOD)}
+    found = evaluate(judged(60), models, split="test", progress=lambda *call: seen.append(call)).as_json()
+
+    assert list(found["models"]) == ["bad", "good"]
+    assert found["models"]["good"] == {"ndcg@10": 1.0, "recall@10": 1.0, "mrr@10": 1.0, "precision@5": pytest.approx(0.2)}
+    assert found["models"]["bad"]["mrr@10"] == 0.75
+    assert found["comparison"]["difference"] == pytest.approx((1 - 1 / np.log2(3)) / 2)
+    assert found["comparison"]["ci_low"] > 0
+    assert seen[-1] == ("evaluate good", 2, 2)
+    json.dumps(found)
+
+
+def test_a_slice_on_which_a_model_fails_is_told_apart() -> None:
+    found = evaluate(judged(60), {"bad": Lookup("bad", BAD)}, split="test", progress=lambda *_: None).as_json()
+
+    assert found["comparison"] is None
+    assert found["slices"]["team: t1"]["models"]["bad"]["mrr@10"] == 1.0
+    assert found["slices"]["team: t0"] == {
+        "queries": 30,
+        "models": {"bad": pytest.approx({"ndcg@10": 1 / np.log2(3), "recall@10": 1.0, "mrr@10": 0.5, "precision@5": 0.2})},
+    }
+
+
+def test_figures_never_go_under_the_name_of_another_split() -> None:
+    with pytest.raises(BadValue, match="split"):
+        evaluate(judged(4), {"good": Lookup("good", GOOD)}, split="dev", progress=lambda *_: None)
