@@ -51,7 +51,7 @@ def beside_copy(url: str, rows: int) -> bool:
 def pour(url: str) -> float:
     """Seconds that the pouring itself takes, without building the index."""
     store = adopted(url)
-    open_target(store, "docs", to="new", encoders=ENCODERS.__getitem__)
+    open_target(store, "docs", to="free", encoders=ENCODERS.__getitem__)
     outcome = fill(store, "docs", encoders=ENCODERS.__getitem__)
     store.close()
     return float(str(outcome.figures["rows"])) / float(str(outcome.figures["rows_per_s"]))
@@ -81,7 +81,7 @@ def alone(rows: int) -> dict[str, float]:
     with server() as url, database(url, "alone") as own:
         documents(own, rows)
         store = adopted(own)
-        open_target(store, "docs", to="new", encoders=ENCODERS.__getitem__)
+        open_target(store, "docs", to="free", encoders=ENCODERS.__getitem__)
         outcome = fill(store, "docs", encoders=ENCODERS.__getitem__)
         store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -11,14 +11,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import psycopg
 from transvase.adapters.postgres import PostgresStore, connect
 from transvase.adapters.postgres.embedded import start
-from transvase.core.space import Role
+from transvase.core.space import Role, Vectors
 from transvase.migrations.adopt import adopt
 from transvase.core.ports import Source
 
@@ -27,9 +29,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from costless import HashEncoder  # noqa: E402 -- the path to the tests' encoder is set above
 
 DIMENSION = 384
+
+
+class Free:
+    """A real encoder that costs as little as one can: a text's checksum picks one of 4,096 ready rows."""
+
+    def __init__(self, name: str, *, seed: int) -> None:
+        self.name = name
+        self.space = HashEncoder(name, dimension=DIMENSION, seed=seed).space
+        rows = np.random.default_rng(seed).standard_normal((4096, DIMENSION), dtype=np.float32)
+        self._rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+        return Vectors(self.space, self._rows[[zlib.crc32(text.encode()) & 4095 for text in texts]])
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+
 ENCODERS = {
     "old": HashEncoder("old", dimension=DIMENSION, seed=1),
     "new": HashEncoder("new", dimension=DIMENSION, seed=2),
+    "free": Free("free", seed=3),
 }
 FILLER = "a record is one thing that an index serves, with a key, a text and some facts about it " * 4
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from transvase.core.connect import connect
 from transvase.core.encoders import load
 from transvase.core.ports import Store
+from transvase.core.space import UNKNOWN
 from transvase.migrations.encoding import shared
 from transvase.migrations.runner import Encoders
 
@@ -32,4 +33,4 @@ def encoders() -> Encoders:
 
 def enc_as_kept(enc: str) -> str:
     """ENC as it is written into the database: a directory by its full path, so that it is found from anywhere on this machine."""
-    return str(Path(enc).resolve()) if Path(enc).is_dir() else enc
+    return str(Path(enc).resolve()) if enc not in ("", UNKNOWN) and Path(enc).is_dir() else enc

@@ -162,7 +162,7 @@ BEFORE: Final[Mapping[Move, tuple[Guard, ...]]] = {
     Move.PROVE: (_source_is_live, _writes_are_captured, _is_filled),
     Move.LAPSE: (_source_is_live,),
     Move.CUTOVER: (_source_is_live, _writes_are_captured, _is_filled, _verdict_holds, _nothing_owed),
-    Move.ROLLBACK: (_target_is_live, _source_was_kept, _nothing_owed),
+    Move.ROLLBACK: (_target_is_live, _source_was_kept, _writes_are_captured, _nothing_owed),
     Move.RETIRE: (_target_is_live,),
     Move.ABORT: (_source_is_live,),
 }

@@ -12,6 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .migration import Migration
 from .record import Hit, Key, Record
 from .space import UNKNOWN, Role, Space, Vectors
@@ -224,6 +227,10 @@ class Corpus(Protocol):
 
     def read(self, keys: Sequence[Key]) -> list[Record]:
         """Those of the keys that are there now, in any order, without metadata."""
+        ...
+
+    def repeated(self) -> NDArray[np.int64] | None:
+        """Tokens (``Record.token``) of the texts that several records have, sorted; None where nobody can tell cheaply."""
         ...
 
     def sample(self, size: int, *, seed: int) -> list[Record]:

@@ -24,11 +24,16 @@ class Record:
     key: Key
     text: str | None
     metadata: Mapping[str, object] = field(default_factory=dict)
+    token: int | None = field(default=None, repr=False, compare=False)
+    """What the store gave to recognise the text by, where that is cheaper than the digest; it means nothing elsewhere."""
+    _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> bytes | None:
         """Digest of the text that was read; what is written later is compared with the text as it is then."""
-        return None if self.text is None else digest_of(self.text)
+        if self._digest is None and self.text is not None:
+            object.__setattr__(self, "_digest", digest_of(self.text))  # remembered: a fill asks for it three times
+        return self._digest
 
 
 @dataclass(frozen=True, slots=True)

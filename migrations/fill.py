@@ -116,7 +116,11 @@ def _pour(store: Store, alias: str, *, index: Index, encoder: Encoder, progress:
         return {"rows": place.done, "rows_this_run": 0}
     total, started, stop = corpus.count(), time.monotonic(), threading.Event()
     store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
-    throttle, repeats, pace = Throttle(store, alias, progress=progress), Repeats(index.declaration.width), Pace()
+    throttle, repeats, pace = (
+        Throttle(store, alias, progress=progress),
+        Repeats(index.declaration.width, corpus.repeated()),
+        Pace(),
+    )
     reached, waited = place.done, 0.0
 
     def work(batch: Batch) -> tuple[Batch, Vectors]:
@@ -163,15 +167,19 @@ def _batch(records: Sequence[Record], place: Place) -> Batch:
 
 
 def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaration) -> Vectors:
-    """One row for each record; each text is encoded only if neither this batch nor an earlier one of the run had it."""
+    """One row for each record; a text that others have too is encoded only if no earlier one of the run was the same."""
+    shared = repeats.shared(batch.records)
+    if not shared.any():
+        return _encode_all(encoder, batch.records)
     first: dict[bytes, int] = {}
     for row, digest in enumerate(batch.digests):
         first.setdefault(digest, row)
-    known = repeats.find(first)
+    known = repeats.find(digest for digest, row in first.items() if shared[row])
     fresh = [digest for digest in first if digest not in known]
     made = _encode_all(encoder, [batch.records[first[digest]] for digest in fresh])
     matrix = made.of(target.space, where=target.name)
-    repeats.keep(fresh, matrix)
+    again = [row for row, digest in enumerate(fresh) if shared[first[digest]]]
+    repeats.keep([fresh[row] for row in again], matrix[again])
     if len(fresh) == len(batch.digests):
         return made
     at = {digest: row for row, digest in enumerate(fresh)}

@@ -32,6 +32,7 @@ class Status:
     live: Side
     total: int
     done: int
+    """Rows that the target has passed; once the fill has reached the end, those that are not owed."""
     owed: int
     rate: float | None
     eta_s: float | None
@@ -72,7 +73,7 @@ def status(store: Store, alias: str) -> Status:
         target=None if migration is None else _side(now, migration.target),
         live={"index": now.live.name, "space": now.live.label},
         total=total,
-        done=min(place.done, total) if not place.finished else total,
+        done=max(total - owed, 0) if place.finished else min(place.done, total),
         owed=owed,
         rate=rate,
         eta_s=round(max(total - place.done, 0) / rate, 1) if rate else None,

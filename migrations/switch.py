@@ -33,14 +33,17 @@ def switch(
     NotReady when a guard does not hold or more than ``allow_owed`` keys stay owed until the deadline; Moved when somebody
     else changed the alias in between.
     """
-    permit(migration, move, replace(observe(store, migration), owed=0))
     started = time.monotonic()
     end = started + deadline_s
     while True:
+        facts = replace(observe(store, migration, allowed=allow_owed), owed=0)
+        permit(migration, move, facts)
+        generation = store.alias(migration.alias).generation
         progress("paying what is owed", 0, 0)
         owed = worker.drain(deadline_s=end - time.monotonic(), enough=allow_owed)
         if owed <= allow_owed:
-            done = _point(store, migration, move, to=to, allow_owed=allow_owed)
+            permit(migration, move, replace(facts, owed=owed))
+            done = _point(store, migration.alias, to, expect=generation, allow_owed=allow_owed)
             if done is not None:
                 return {
                     "switch_s": round(done.seconds, 6),
@@ -52,14 +55,10 @@ def switch(
             raise NotReady(move, _crowded(owed, worker, deadline_s))
 
 
-def _point(store: Store, migration: Migration, move: Move, *, to: str, allow_owed: int) -> Switch | None:
-    """Try once; None when a write came in between."""
-    facts = observe(store, migration, allowed=allow_owed)
-    if facts.owed > allow_owed:
-        return None
-    permit(migration, move, facts)
+def _point(store: Store, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch | None:
+    """Try once, right after the last payment, since every moment in between belongs to the writers; None when one came."""
     try:
-        return store.point(migration.alias, to, expect=store.alias(migration.alias).generation, allow_owed=allow_owed)
+        return store.point(alias, index, expect=expect, allow_owed=allow_owed)
     except NotReady:
         return None
 

@@ -32,6 +32,9 @@ class MemoryCorpus:
         with self._lock:
             return [Record(key, self._alias.text(key)) for key in dict.fromkeys(keys) if self._alias.table.row(key) is not None]
 
+    def repeated(self) -> None:
+        """Not told: these records carry no tokens."""
+
     def sample(self, size: int, *, seed: int) -> list[Record]:
         """Records with a text, drawn without replacement from the keys in order."""
         with self._lock:

@@ -27,22 +27,48 @@ _CHUNK: Final = 512
 def rows(records: Sequence[Record], matrix: NDArray[np.float32], *, kinds: Sequence[Kind], form: str) -> Iterator[bytes]:
     """Chunks of a COPY stream of (key columns, embedding, digest); ``matrix`` is (n, width), row i for record i."""
     yield HEADER
-    fields = struct.pack(">h", len(kinds) + 2)
-    width = matrix.shape[1]
-    elements = matrix.astype(ELEMENT[form])
-    size = elements.dtype.itemsize * width + 4
-    prefix = _LENGTH.pack(size) + struct.pack(">hh", width, 0)
-    digest_length = _LENGTH.pack(32)
+    put_together = _tabulated if all(kind.size for kind in kinds) else _one_by_one
     for start in range(0, len(records), _CHUNK):
-        parts: list[bytes] = []
-        for record, row in zip(records[start : start + _CHUNK], elements[start : start + _CHUNK], strict=True):
-            parts.append(fields)
-            for kind, part in zip(kinds, record.key, strict=True):
-                packed = kind.pack(part)
-                parts += (_LENGTH.pack(len(packed)), packed)
-            parts += (prefix, row.tobytes(), digest_length, record.digest or b"")
-        yield b"".join(parts)
+        yield put_together(records[start : start + _CHUNK], matrix[start : start + _CHUNK], kinds=kinds, form=form)
     yield TRAILER
+
+
+def _tabulated(records: Sequence[Record], matrix: NDArray[np.float32], *, kinds: Sequence[Kind], form: str) -> bytes:
+    """Keys of fixed size: every row has the same layout, so the stream is one structured array, filled column by column."""
+    element, width = ELEMENT[form], matrix.shape[1]
+    layout: list[tuple[object, ...]] = [("fields", ">i2")]
+    for i, kind in enumerate(kinds):
+        layout += [(f"size_{i}", ">i4"), (f"key_{i}", f"V{kind.size}")]
+    layout += [("size_v", ">i4"), ("width", ">i2"), ("unused", ">i2"), ("vector", element, (width,))]
+    layout += [("size_d", ">i4"), ("digest", "V32")]
+    table = np.zeros(len(records), dtype=np.dtype(layout))
+    table["fields"] = len(kinds) + 2
+    for i, kind in enumerate(kinds):
+        table[f"size_{i}"] = kind.size
+        packed = b"".join([kind.pack(record.key[i]) for record in records])
+        table[f"key_{i}"] = np.frombuffer(packed, dtype=f"V{kind.size}")
+    table["size_v"] = np.dtype(element).itemsize * width + 4
+    table["width"] = width
+    table["vector"] = matrix
+    table["size_d"] = 32
+    table["digest"] = np.frombuffer(b"".join([record.digest or b"" for record in records]), dtype="V32")
+    return table.tobytes()
+
+
+def _one_by_one(records: Sequence[Record], matrix: NDArray[np.float32], *, kinds: Sequence[Kind], form: str) -> bytes:
+    """Keys of varying size: row after row."""
+    fields = struct.pack(">h", len(kinds) + 2)
+    elements = matrix.astype(ELEMENT[form])
+    vector = _LENGTH.pack(elements.dtype.itemsize * matrix.shape[1] + 4) + struct.pack(">hh", matrix.shape[1], 0)
+    digest_length = _LENGTH.pack(32)
+    parts: list[bytes] = []
+    for record, row in zip(records, elements, strict=True):
+        parts.append(fields)
+        for kind, part in zip(kinds, record.key, strict=True):
+            packed = kind.pack(part)
+            parts += (_LENGTH.pack(len(packed)), packed)
+        parts += (vector, row.tobytes(), digest_length, record.digest or b"")
+    return b"".join(parts)
 
 
 def wire(row: NDArray[np.float32], *, form: str) -> bytes:

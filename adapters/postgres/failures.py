@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 import psycopg_pool
 from psycopg import errors
-from transvase.core.errors import LockNotGained, StoreFailed, Superseded, TransvaseError, Unfit
+from transvase.core.errors import BadValue, LockNotGained, StoreFailed, Superseded, TransvaseError, Unfit
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
 """What a connection that is gone looks like (lock timeouts and cancelled statements are OperationalErrors too)."""
@@ -45,6 +45,8 @@ def translation(error: Exception, doing: str) -> TransvaseError:
             return Unfit(f"the role may not do what {doing} needs ({said})", remedy="grant it, or connect as the table's owner")
         case errors.DiskFull():
             return StoreFailed(f"the database's disk is full while {doing}: {said}", code=code)
+        case psycopg.DataError() if code is None:  # the driver's own: the value never reached the server
+            return BadValue("the value given for", doing, why=said)
         case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed():
             return StoreFailed(f"no connection to the database while {doing}: {said}", code=code)
         case psycopg.OperationalError() | psycopg.InterfaceError():

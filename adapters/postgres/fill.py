@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
@@ -41,28 +43,44 @@ def write(
         take_pen(connection, shape.number)
         wanted = _wanted(connection, shape, index, records) if records else []
         if wanted:
-            payment = Payment(index.name, tuple(records[i] for i in wanted), vectors.take(wanted))
+            whole = len(wanted) == len(records)
+            kept_records = tuple(records) if whole else tuple(records[i] for i in wanted)
+            payment = Payment(index.name, kept_records, vectors if whole else vectors.take(wanted))
             side, _ = place_of(shape, index)
             copy_in(connection, side, shape, index, payment)
-        kept = {
+        reached = {
             "index": index.name,
             "after": Jsonb(keys.to_json(place.after)),
             "finished": place.finished,
             "done": place.done,
         }
-        connection.execute(statement("index", "keep_place"), kept)
+        connection.execute(statement("index", "keep_place"), reached)
     return len(wanted)
 
 
 def _wanted(connection: Connection, shape: Shape, index: Declaration, records: Sequence[Record]) -> list[int]:
+    """Which of the records still have the text that was read, and no vector. Mostly all have: that takes one comparison."""
     side, _ = place_of(shape, index)
-    query = statement("index", "open_keys").format(
-        digest=digest("s.body"), s_ks=shape.ks("s"), ks=shape.ks(), side=side, side_range=shape.range(own=False),
-        rows=shape.rows(where=shape.range(own=True)), match=shape.match("x", "s"),
-    )  # fmt: skip
-    first, last = records[0].key, records[-1].key
-    now: dict[Key, bytes] = {tuple(row[1:]): row[0] for row in run(connection, query, _bounds(first, last))}
+    bounds = _bounds(records[0].key, records[-1].key)
+    parts = {
+        "digest": digest("s.body"),
+        "s_ks": shape.ks("s"),
+        "side": side,
+        "side_range": shape.range(own=False),
+        "rows": shape.rows(where=shape.range(own=True)),
+    }
+    whole = run(connection, statement("index", "untouched").format(**parts), bounds).fetchone()
+    if whole == (_over_tokens(records), True):
+        return list(range(len(records)))
+    query = statement("index", "open_keys").format(**parts, ks=shape.ks(), match=shape.match("x", "s"))
+    now: dict[Key, bytes] = {tuple(row[1:]): row[0] for row in run(connection, query, bounds)}
     return [i for i, record in enumerate(records) if now.get(record.key) == record.digest]
+
+
+def _over_tokens(records: Sequence[Record]) -> bytes | None:
+    """The same digest over what was read; None where a record came without its token."""
+    tokens = [record.token for record in records if record.token is not None]
+    return hashlib.sha256(struct.pack(f">{len(tokens)}q", *tokens)).digest() if len(tokens) == len(records) else None
 
 
 def _bounds(first: Key, last: Key) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from transvase.core.errors import NotReady
+from transvase.core.errors import BadValue, NotReady
 from transvase.core.ports import Answer, Census, Declaration, Place, Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
@@ -117,6 +117,11 @@ def _read(connection: Connection, text: str, values: Mapping[str, object], k: in
         return connection.execute(text, values, prepare=True).fetchall()
     except psycopg.OperationalError:
         raise
+    except search.MISFITS as error:
+        if len(values) == 1:  # no filter: the query alone cannot be at fault
+            with translated_reading(index, f"searching {index}"):
+                raise
+        raise BadValue("filter", search.shown(values), why=f"a column does not take its value ({str(error).splitlines()[0]})") from error
     except psycopg.Error:
         with translated_reading(index, f"searching {index}"):
             raise

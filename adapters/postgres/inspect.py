@@ -81,12 +81,17 @@ def find_table(connection: Connection, given: str) -> Table:
         raise Unfit(f"{given} is not a table", remedy="name the table that the vectors are stored in")
     _check_rights(given, role, owner, owns=owns, reads=reads, writes=writes, creates=creates)
     if restricted:
-        raise Unfit(
-            f"row-level security hides rows of {given} from the role {role}",
-            remedy="connect as a role that sees every row (its owner without FORCE, or one with BYPASSRLS)",
-        )
+        _restricted(given, role)
     columns = connection.execute(statement("inspect", "columns"), {"oid": oid}).fetchall()
     return Table(oid, schema, name, {c[0]: (c[1], c[2], c[3]) for c in columns})
+
+
+def check_sight(connection: Connection, shape: Shape) -> None:
+    """Unfit where row-level security hides rows from this role: what it does not see, a fill or a payment takes for gone."""
+    table = shape.source.as_string(connection).replace("%%", "%")
+    row = connection.execute(statement("inspect", "restricted"), {"table": table}).fetchone()
+    if row is not None and row[0]:
+        _restricted(table, row[1])
 
 
 def ann_index(connection: Connection, oid: int, column: str) -> Ann | None:
@@ -147,6 +152,13 @@ def shape_of(table: Table, proposal: Proposal) -> Shape:
         vector=source.vector,
         watches=False,
         columns=tuple(name for name in table.columns if name != source.vector),
+    )
+
+
+def _restricted(table: str, role: str) -> None:
+    raise Unfit(
+        f"row-level security hides rows of {table} from the role {role}",
+        remedy="connect as a role that sees every row (its owner without FORCE, or one with BYPASSRLS)",
     )
 
 

@@ -16,6 +16,8 @@ class Kind:
     """One kind of key column: its SQL type, and its form in binary COPY (network byte order, as PostgreSQL documents)."""
 
     sql_type: str
+    size: int
+    """Bytes in binary; 0: it varies."""
     pack: Callable[[KeyPart], bytes]
     parse: Callable[[str], KeyPart]
 
@@ -34,12 +36,12 @@ def _text(part: KeyPart) -> bytes:
 
 
 KINDS: Final = {
-    "int2": Kind("smallint", _int(">h"), int),
-    "int4": Kind("integer", _int(">i"), int),
-    "int8": Kind("bigint", _int(">q"), int),
-    "uuid": Kind("uuid", _uuid, UUID),
-    "text": Kind("text", _text, str),
-    "varchar": Kind("varchar", _text, str),
+    "int2": Kind("smallint", 2, _int(">h"), int),
+    "int4": Kind("integer", 4, _int(">i"), int),
+    "int8": Kind("bigint", 8, _int(">q"), int),
+    "uuid": Kind("uuid", 16, _uuid, UUID),
+    "text": Kind("text", 0, _text, str),
+    "varchar": Kind("varchar", 0, _text, str),
 }
 """By PostgreSQL's own name of the type (``pg_type.typname``)."""
 

@@ -10,7 +10,7 @@ from psycopg import errors, sql
 from transvase.core.ports import Debt, Declaration, Payment
 from transvase.core.record import Key
 
-from . import aliases, binary_copy, capture
+from . import aliases, binary_copy, capture, inspect
 from .aliases import Known
 from .connections import Connection, Connections, run
 from .locks import take_pen
@@ -40,6 +40,7 @@ class PostgresOutbox:
             known = aliases.load(c, self.name)
             if not exists(c, known.shape):
                 return []
+            inspect.check_sight(c, known.shape)
             _spread_truncation(c, known)
             query = statement("outbox", "read").format(outbox=known.shape.outbox, ks=known.shape.ks())
             rows = run(c, query, {"limit": limit}).fetchall()

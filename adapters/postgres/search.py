@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from psycopg import sql
+import psycopg
+from psycopg import errors, sql
 from transvase.core.errors import BadValue, UnknownName
 from transvase.core.ports import Answer, Declaration
 from transvase.core.record import Hit
@@ -19,6 +20,8 @@ from .sql import statement
 MOST: Final = 1000
 """pgvector's upper bound of hnsw.ef_search, without which an index scan does not reach k."""
 EF_SEARCH: Final = 40
+MISFITS: Final = (psycopg.DataError, errors.UndefinedFunction, errors.DatatypeMismatch)
+"""What a filter's value meets that its column does not take."""
 
 
 def statement_for(
@@ -49,6 +52,11 @@ def values_for(index: Declaration, query: Vectors, filters: Mapping[str, object]
         raise BadValue("query", matrix.shape, why="one vector is needed")
     wire = WIRE[index.form](binary_copy.wire(matrix[0], form=index.form))
     return {"query": wire, **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
+
+
+def shown(values: Mapping[str, object]) -> str:
+    """The filters' values among the parameters, for a sentence."""
+    return ", ".join(str(value) for name, value in values.items() if name != "query")
 
 
 def answer(shape: Shape, index: Declaration, rows: list[tuple[Any, ...]]) -> Answer:

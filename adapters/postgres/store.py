@@ -32,8 +32,11 @@ class PostgresStore:
 
     @contextmanager
     def hold(self, alias: str) -> Iterator[None]:
-        """The operator's lock of one alias."""
+        """The operator's lock of one alias; Unfit for a role from which rows of its table are hidden."""
         with locks.hold(self._connections, alias):
+            with self._connections.use("looking at the table") as c:
+                if alias in aliases.names(c):
+                    inspect.check_sight(c, aliases.load(c, alias).shape)
             yield
 
     def aliases(self) -> list[str]:

@@ -16,7 +16,7 @@ import click
     "--report", metavar="PATH", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The page."
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to stdout.")
-def command(minutes: float, records: int, seed: int, keep: Path | None, report: Path, as_json: bool) -> int:
+def command(*, minutes: float, records: int, seed: int, keep: Path | None, report: Path, as_json: bool) -> int:
     """Train a model, move a live index to it while readers and writers keep working, and count what went wrong.
 
     Ends with status 1 if anything was lost, stale, mixed or met an error.
@@ -31,7 +31,7 @@ def command(minutes: float, records: int, seed: int, keep: Path | None, report: 
     from .summary import show
 
     with progress_to_stderr() as progress:
-        outcome = tell(Settings(records=records, minutes=minutes, seed=seed, keep=keep), progress=progress)
+        outcome = tell(Settings(records=records, minutes=minutes, seed=seed, keep=keep, polite=True), progress=progress)
     write(outcome, report)
     show(outcome, Console(stderr=True, highlight=False))
     click.echo(f"the whole story with pictures: {report}", err=True)

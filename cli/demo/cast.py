@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,14 +27,12 @@ SEARCHES_PER_S: Final = 4.0
 SQL_SEARCHES_PER_S: Final = 10.0
 WRITES_PER_S: Final = 1.5
 """Of each. Every search by text and every write is encoded on the processors that fill the index as well."""
-ASKED: Final = 24
-"""Different queries that the readers ask."""
 FRESH_KEYS: Final = 1_000_000
 """Where the keys of inserted rows begin; writers count up from there, each in a range of its own."""
 
 
 class Cast:
-    """The application's processes, made before they are started. ``deploy`` gives them what a release of the new model would."""
+    """The application's readers and writers, made before they are started. They share one loaded copy of each model, in turns."""
 
     def __init__(
         self,
@@ -43,44 +40,39 @@ class Cast:
         *,
         documents: Sequence[Document],
         queries: Sequence[str],
-        base: Encoder,
-        reading: Encoders,
+        base: str,
+        encoders: Encoders,
         ledger: Ledger,
         seed: int,
     ) -> None:
-        rng = random.Random(seed)  # noqa: S311 - traffic must be repeatable, not secret
-        self.queries = rng.sample(list(queries), min(ASKED, len(queries)))
-        self._base = base
-        self._vectors = {base.space.id: _by_query(base, self.queries)}
-        self._writers = [self._writer(n, conninfo, documents, ledger, seed=seed) for n in range(WRITERS)]
+        self.ledger = ledger
+        self._queries, self._encoders, self._base = queries, encoders, encoders(base)
+        self._vectors = {self._base.space.id: _by_query(self._base, queries)}
+        self._writers = [self._writer(n, conninfo, documents, seed=seed) for n in range(WRITERS)]
         actors = [Paced(writer, WRITES_PER_S) for writer in self._writers]
         for number in range(READERS):
-            connection = application(conninfo, name=f"sql {number + 1}")
-            by_sql = SqlReader(
-                f"sql {number + 1}", connection, view=VIEW, vectors=self._vectors, ledger=ledger, seed=seed + 10 + number
-            )
-            retriever = Retriever.connect(conninfo, ALIAS, encoders=reading)
-            by_text = RetrieverReader(
-                f"retriever {number + 1}", retriever, queries=self.queries, ledger=ledger, seed=seed + 20 + number
-            )
-            actors += [Paced(by_sql, SQL_SEARCHES_PER_S), Paced(by_text, SEARCHES_PER_S)]
+            actors.append(Paced(self._by_sql(number, conninfo, seed=seed), SQL_SEARCHES_PER_S))
+            actors.append(Paced(self._by_text(number, conninfo, seed=seed), SEARCHES_PER_S))
         self.traffic = Traffic(actors, ledger=ledger)
 
-    def deploy(self, tuned: Encoder, *, width: int) -> None:
+    def deploy(self, enc: str, *, width: int) -> None:
         """From now on the writers leave the vectors to the worker, and the readers by SQL have those of the new Space at hand."""
-        self._vectors[tuned.space.id] = _by_query(Fenced(tuned, width), self.queries)
+        tuned = self._encoders(enc)
+        self._vectors[tuned.space.id] = _by_query(Fenced(tuned, width), self._queries)
         for writer in self._writers:
             writer.embed = None
 
-    def stranger(self, encoder: Encoder) -> str:
-        """A vector of ``encoder``'s Space, as a program that knows nothing of the migration would bring it."""
-        return str(encoder.encode([self.queries[0]], Role.QUERY).matrix[0].tolist())
+    def _by_sql(self, number: int, conninfo: str, *, seed: int) -> SqlReader:
+        name = f"sql {number + 1}"
+        connection = application(conninfo, name=name)
+        return SqlReader(name, connection, view=VIEW, vectors=self._vectors, ledger=self.ledger, seed=seed + 10 + number)
 
-    def stop(self) -> None:
-        """End the traffic; once more is no error."""
-        self.traffic.stop()
+    def _by_text(self, number: int, conninfo: str, *, seed: int) -> RetrieverReader:
+        retriever = Retriever.connect(conninfo, ALIAS, encoders=self._encoders)
+        name = f"retriever {number + 1}"
+        return RetrieverReader(name, retriever, queries=self._queries, ledger=self.ledger, seed=seed + 20 + number)
 
-    def _writer(self, number: int, conninfo: str, documents: Sequence[Document], ledger: Ledger, *, seed: int) -> Writer:
+    def _writer(self, number: int, conninfo: str, documents: Sequence[Document], *, seed: int) -> Writer:
         name = f"writer {number + 1}"
         writer = Writer(
             name,
@@ -89,7 +81,7 @@ class Cast:
             keys=range(number + 1, len(documents) + 1, WRITERS),
             fresh=FRESH_KEYS * (number + 1),
             texts=[document.body for document in documents],
-            ledger=ledger,
+            ledger=self.ledger,
             seed=seed + number,
         )
         writer.embed = self._embedded

@@ -100,7 +100,7 @@ def _dots(axes: Any, operations: Sequence[Operation], *, start: float, colour: s
 
 
 def _bands(axes: Any, outcome: Outcome, *, start: float, named: bool = True) -> None:
-    """The moves as bands behind the points, each with its name; the ordinary stretch is the first. Names that would touch alternate."""
+    """The moves as bands behind the points; the ordinary stretch is the first. Names that would touch stand at other heights."""
     first, last = outcome.ordinary.began - start, outcome.ended - start
     axes.set_xlim(first - 0.5, last + 0.5)
     taken = [-1e9, -1e9, -1e9]

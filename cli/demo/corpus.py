@@ -29,7 +29,9 @@ PER_MODULE: Final = 8
 LONGEST: Final = 340
 """Characters of a record's text: about 90 tokens, so that 3,000 records are encoded in less than a minute on two cores."""
 SHORTEST: Final = 120
-SKIPPED: Final = re.compile(r"^(_?tests?|testing|_?vendor(ed)?|_?externals?|conftest|examples?|site-packages|idlelib|lib2to3|__pycache__|test_.*|.*_test|setup)$")
+SKIPPED: Final = re.compile(
+    r"^(_?tests?|testing|_?vendor(ed)?|_?externals?|conftest|examples?|site-packages|idlelib|lib2to3|__pycache__|test_.*|.*_test|setup)$"
+)
 """Folders and modules that are not the package's own doing."""
 BIGGEST_FILE: Final = 400_000
 """Bytes: what is larger is generated, and takes seconds to parse."""

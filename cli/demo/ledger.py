@@ -52,7 +52,7 @@ class Failure:
 
 
 class Ledger:
-    """The applications' common notebook. Threads append; the checks read when the threads are done."""
+    """The application's notebook. Its threads append; the checks read it when it has been handed over to another process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -61,6 +61,14 @@ class Ledger:
         self.failures: list[Failure] = []
         self.refusals: list[Failure] = []
         self._versions: defaultdict[int, list[Version]] = defaultdict(list)
+
+    def __getstate__(self) -> dict[str, object]:
+        with self._lock:
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     def begin_with(self, texts: Mapping[int, str]) -> None:
         """The rows that stood in the table before anybody wrote."""

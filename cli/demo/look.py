@@ -21,7 +21,7 @@ p { margin: 0 0 14px; max-width: 46em; }
 .card, section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
 .card { padding: 16px 18px 14px; }
 .card .name { color: var(--quiet); font-size: 13px; }
-.card .value { font-size: 29px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.card .value { white-space: nowrap; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .card .value.good { color: var(--good); }
 .card .value.bad { color: var(--bad); }
 .card .more { color: var(--quiet); font-size: 13px; line-height: 1.4; }

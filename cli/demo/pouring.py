@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from transvase.core.errors import NotReady
 from transvase.core.ports import Progress, Store
+from transvase.core.space import Role
 from transvase.migrations.cutover import cutover
 from transvase.migrations.fill import fill
 from transvase.migrations.open import open_target
@@ -22,8 +23,8 @@ from transvase.migrations.rollback import rollback
 from transvase.migrations.runner import Encoders
 from transvase.migrations.sync import Worker, beside
 
-from .cast import Cast
 from .check import Survey, survey
+from .company import Company
 from .ledger import Ledger
 from .outcome import Sample
 from .readers import DIFFERENT_DIMENSIONS
@@ -35,6 +36,7 @@ TRIES: Final = 3
 """Proofs that a busy neighbour may spoil (a check looks at latency) before the demo gives up."""
 SETTLE_S: Final = 60.0
 LOOK_S: Final = 0.25
+STRANGE: Final = "a question asked by a program that was never told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Moved:
     stranger: str
     after_rollback: Survey
     samples: tuple[Sample, ...]
+    ledger: Ledger
 
 
 @dataclass(slots=True)
@@ -59,8 +62,7 @@ class _Pot:
     conninfo: str
     encoders: Encoders
     memories: Mapping[str, Remembering]
-    cast: Cast
-    ledger: Ledger
+    company: Company
     timeline: Timeline
     progress: Progress
     dwell_s: float
@@ -75,18 +77,17 @@ def pour(
     tuned: str,
     encoders: Encoders,
     memories: Mapping[str, Remembering],
-    cast: Cast,
-    ledger: Ledger,
+    company: Company,
     timeline: Timeline,
     dwell_s: float,
     progress: Progress,
 ) -> Moved:
-    """Make every move from ``open`` to ``retire`` under the traffic of ``cast``, resting ``dwell_s`` seconds on each side.
+    """Make every move from ``open`` to ``retire`` under the traffic of ``company``, resting ``dwell_s`` seconds on each side.
 
     Returns when the debts of the last writes are paid; the traffic has been stopped then. What a move refuses is raised.
     """
     worker = Worker(store, ALIAS, encoders, report=lambda said: progress(said, 0, 0))
-    pot = _Pot(store, worker, conninfo, encoders, memories, cast, ledger, timeline, progress, dwell_s)
+    pot = _Pot(store, worker, conninfo, encoders, memories, company, timeline, progress, dwell_s)
     progress("loading the new model", 0, 0)
     encoders(tuned)
     with beside(worker), _sampled(store, lambda: memories[tuned].documents) as samples:
@@ -95,12 +96,12 @@ def pour(
         shadow = store.alias(ALIAS).shadow
         assert shadow is not None, "open has made it"
         dimensions = (store.alias(ALIAS).live.width, shadow.width)
-        cast.deploy(encoders(tuned), width=shadow.width)
+        company.deploy(tuned, shadow.width)
         with timeline.span("fill"):
             filled = fill(store, ALIAS, encoders=encoders, progress=progress)
         _prove(pot, "prove")
         _switch(pot, "cutover")
-        stranger = _stranger(pot, cast.stranger(memories[base]))
+        stranger = _stranger(pot, memories[base])
         _rest(pot, "working on the new index")
         _switch(pot, "rollback")
         after_rollback = _counted(pot, memories[base])
@@ -111,7 +112,7 @@ def pour(
         with timeline.span("retire"):
             retire(store, ALIAS, progress=progress)
         _rest(pot, "working without the old index")
-        cast.stop()
+        ledger = company.stop()
         _settle(pot)
     return Moved(
         rows=_number(filled.figures["rows"]),
@@ -121,6 +122,7 @@ def pour(
         stranger=stranger,
         after_rollback=after_rollback,
         samples=tuple(samples),
+        ledger=ledger,
     )
 
 
@@ -141,9 +143,10 @@ def _switch(pot: _Pot, name: str) -> None:
     pot.switches_ms.append(1000 * float(_number(made.figures["switch_s"], float)))
 
 
-def _stranger(pot: _Pot, vector: str) -> str:
+def _stranger(pot: _Pot, memory: Remembering) -> str:
     """A search by SQL with a vector of the old Space after the cutover: the database's refusal, or nothing where it let it in."""
     with application(pot.conninfo, name="stranger") as connection:
+        vector = str(memory.recall([STRANGE], Role.QUERY).matrix[0].tolist())
         ask = sql.SQL("SELECT id FROM {} ORDER BY embedding <=> %s::vector LIMIT 5").format(VIEW)
         try:
             connection.execute(ask, (vector,))
@@ -156,10 +159,10 @@ def _stranger(pot: _Pot, vector: str) -> str:
 
 def _counted(pot: _Pot, memory: Remembering) -> Survey:
     """The state of the side that is live now, with the writers held for as long as the count takes."""
-    with pot.cast.traffic.held("writer"):
+    with pot.company.held() as final:
         _settle(pot)
         with application(pot.conninfo, name="count") as connection:
-            return survey(connection, pot.ledger, memory)
+            return survey(connection, final, memory)
 
 
 def _settle(pot: _Pot) -> None:

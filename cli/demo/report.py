@@ -9,7 +9,6 @@ from pathlib import Path
 from transvase.core.errors import Unfit
 
 from . import charts
-from .check import TOLERANCE
 from .look import STYLE
 from .outcome import ACTORS, Example, Outcome, TopHit
 from .waits import Operation, longest_ms, quantile_ms
@@ -38,7 +37,7 @@ def page(outcome: Outcome) -> str:
             *map(_example, outcome.quality.examples),
         ),
         _section(
-            "Nobody waited",
+            "What anybody waited",
             "Each dot is the longest wait of its kind in half a second; bands are the moves of the migration, the first the same "
             "traffic without one. While the index is filled, the new model encodes every record on the processor that also serves "
             "the readers: that, not a lock, is what lifts the dots there.",
@@ -140,8 +139,8 @@ def _spaces(outcome: Outcome) -> str:
     mixing, switches = outcome.mixing, ", ".join(f"{ms:.1f} ms" for ms in outcome.switches_ms)
     wide, wider = outcome.dimensions
     text = (
-        f"The score of every hit was computed again from the texts, in the one space its answer named, and had to agree to {TOLERANCE}; "
-        f"the furthest was {mixing.furthest:.4f} off. Had spaces been mixed, {mixing.told_apart:.1%} of the hits would have shown it. "
+        f"The score of every hit was computed again from the texts, in the one space its answer named, and had to agree to {mixing.tolerance:.4f}; "
+        f"the furthest was {mixing.furthest:.6f} off. Had spaces been mixed, {mixing.told_apart:.1%} of the hits would have shown it. "
         f"The new index is {wider} wide where the old one was {wide}: whoever brings a vector of the other space gets the "
         f"database’s own error. That happened to {len(outcome.refusals)} searches by SQL in the moment of a switch, which went on with "
         "the right vectors, and to this one, made by a stranger after the switch:"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +23,8 @@ from transvase.migrations.encoding import shared
 from transvase.migrations.runner import Encoders
 
 from . import corpus
-from .cast import Cast
 from .check import mixing, survey
-from .ledger import Ledger
+from .company import Company, Script
 from .outcome import Outcome
 from .pouring import Moved, pour
 from .recall import Recalled, Remembering
@@ -34,6 +35,10 @@ from .waits import Span, Timeline
 BASE: Final = "builtin:minilm"
 WARMING_S: Final = 3.0
 """Traffic before anything is measured: connections, caches and models are cold."""
+ASKED: Final = 24
+"""Different queries that the readers ask, all of them held out from training."""
+NICE: Final = 5
+"""Enough to go behind the application, little enough to get on beside a busy neighbour."""
 _BLOCK: Final = 256
 
 
@@ -47,6 +52,8 @@ class Settings:
     keep: Path | None = None
     ordinary_s: float = 15.0
     dwell_s: float = 4.0
+    polite: bool = False
+    """Whether this process may lower its own priority for good, so that the application goes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +81,12 @@ def tell(settings: Settings, *, progress: Progress, teacher: Teacher = school) -
         schooled = teacher(
             place / "training", Path(house.tuned), base=BASE, minutes=settings.minutes, seed=settings.seed, progress=progress
         )
-        ledger, timeline = Ledger(), Timeline()
-        ordinary, moved = _move(house, ledger, timeline, progress=progress)
+        timeline = Timeline()
+        ordinary, moved = _move(house, timeline, progress=progress)
+        ledger = moved.ledger
         progress("recomputing every score", 0, 0)
         with application(house.url, name="count") as connection:
-            at_the_end = survey(connection, ledger, house.memories[house.tuned])
+            at_the_end = survey(connection, ledger.final(), house.memories[house.tuned])
         recalled = [Recalled(house.memories[enc]) for enc in (BASE, house.tuned)]
         documents = house.selection.documents
         return Outcome(
@@ -123,21 +131,17 @@ def _furnished(settings: Settings, place: Path, *, progress: Progress) -> Iterat
         )
 
 
-def _move(house: _House, ledger: Ledger, timeline: Timeline, *, progress: Progress) -> tuple[Span, Moved]:
-    """Start the application, let it work as it ordinarily does, then move its index; it is stopped at the end, whatever happens."""
+def _move(house: _House, timeline: Timeline, *, progress: Progress) -> tuple[Span, Moved]:
+    """Start the application, let it work as it ordinarily does, then move its index; it is ended at the end, whatever happens."""
     settings, documents = house.settings, house.selection.documents
-    ledger.begin_with({row + 1: document.body for row, document in enumerate(documents)})
-    cast = Cast(
-        house.url,
-        documents=documents,
-        queries=[documents[row].query for row in house.selection.test],
-        base=house.encoders(BASE),
-        reading=shared(load),
-        ledger=ledger,
-        seed=settings.seed,
-    )
+    asked = random.Random(settings.seed).sample(house.selection.test, min(ASKED, len(house.selection.test)))  # noqa: S311 - repeatable
+    queries = tuple(documents[row].query for row in asked)
+    progress("starting the application", 0, 0)
+    company = Company(Script(conninfo=house.url, documents=documents, queries=queries, base=BASE, seed=settings.seed))
     try:
-        ordinary = _ordinary(cast, settings.ordinary_s, progress=progress)
+        if settings.polite:
+            step_back()
+        ordinary = _ordinary(company, settings.ordinary_s, progress=progress)
         moved = pour(
             house.store,
             house.url,
@@ -145,20 +149,26 @@ def _move(house: _House, ledger: Ledger, timeline: Timeline, *, progress: Progre
             tuned=house.tuned,
             encoders=house.encoders,
             memories=house.memories,
-            cast=cast,
-            ledger=ledger,
+            company=company,
             timeline=timeline,
             dwell_s=settings.dwell_s,
             progress=progress,
         )
     finally:
-        cast.stop()
+        company.kill()
     return ordinary, moved
 
 
-def _ordinary(cast: Cast, seconds: float, *, progress: Progress) -> Span:
+def step_back() -> None:
+    """Let the application go first: every thread of this process takes a lower priority, as an operator would start a migration."""
+    for thread in Path("/proc/self/task").glob("*"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), NICE)
+
+
+def _ordinary(company: Company, seconds: float, *, progress: Progress) -> Span:
     """Start the traffic and let it run as it will all along: the measure for what the migration adds."""
-    cast.traffic.start()
+    company.start()
     progress("measuring ordinary waits", 0, 0)
     time.sleep(WARMING_S)
     began = time.monotonic()

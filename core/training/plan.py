@@ -66,7 +66,7 @@ def plan(*, seconds: float, step_s: float, exam_s: float, pairs: int, batch: int
     wanted = epochs * math.ceil(pairs / batch)
     exams = evaluations
     if math.isfinite(seconds):
-        while exams > 1 and exams * exam_s > seconds / 4:  # better one validation of something than three of nothing
+        while exams > 1 and exams * exam_s > seconds / 5:  # better one validation of something than three of nothing
             exams -= 1
         wanted = min(wanted, int((seconds - exams * exam_s) / step_s))
     exams = min(exams, max(1, wanted))

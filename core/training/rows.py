@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from numpy import float32
+import numpy as np
 from numpy.typing import NDArray
+from transvase.core.evaluation.judged import Document
 from transvase.core.ports import Progress
 from transvase.core.space import Role
 
@@ -17,6 +20,10 @@ from .loop import Rows
 from .negatives import answers_to_avoid, mine
 from .pairs import Pair
 from .settings import TrainSettings
+
+_BLOCK: Final = 128
+_LEAST_OTHERS: Final = 128
+"""Documents beside the answers that are mined from however little time there is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,37 +35,43 @@ class Material:
     mined_from: int
 
 
-def gather(lesson: Lesson, learner: Learner, *, most: int, pool: int, settings: TrainSettings, progress: Progress) -> Material:
-    """At most ``most`` pairs, and negatives from about ``pool`` documents: the answers of those pairs, others at random."""
+def gather(
+    lesson: Lesson, learner: Learner, *, most: int, pool: int, seconds: float, settings: TrainSettings, progress: Progress
+) -> Material:
+    """At most ``most`` pairs, and negatives from at most ``pool`` documents: the answers of those pairs, then others at random.
+
+    Others are encoded only while ``seconds`` last: a machine that became slower mines from fewer, and training keeps its time.
+    """
+    until = time.monotonic() + seconds
     rng = random.Random(settings.seed)  # noqa: S311  the draw has to be repeatable, not secret
     pairs = list(lesson.pairs) if len(lesson.pairs) <= most else rng.sample(list(lesson.pairs), most)
     rows: dict[str, Sequence[str]] = {"anchor": [pair.anchor for pair in pairs], "positive": [pair.positive for pair in pairs]}
     if not settings.negatives:
         return Material(rows, len(pairs), 0)
-    identifiers = _drawn(lesson, pairs, size=pool, rng=rng)
-    contents = {document.id: document.content for document in lesson.documents}
-    texts = [contents[identifier] for identifier in identifiers]
-    place = {identifier: number for number, identifier in enumerate(identifiers)}
+    asked = encode(learner, rows["anchor"], Role.QUERY, length=settings.train_length)
+    documents, needed = _drawn(lesson, pairs, size=pool, rng=rng)
+    held = _encoded(learner, documents, needed=needed, until=until, length=settings.train_length, progress=progress)
+    place = {document.id: number for number, document in enumerate(documents[: len(held)])}
     avoid = answers_to_avoid(lesson.answers, lesson.family_of)
     mined = mine(
-        _encoded(learner, rows["anchor"], Role.QUERY, settings=settings, progress=progress),
-        _encoded(learner, texts, Role.DOCUMENT, settings=settings, progress=progress),
+        asked,
+        held,
         positives=[_places(lesson.answers[pair.query], place) for pair in pairs],
         avoid=[_places(avoid[pair.query], place) for pair in pairs],
         count=settings.negatives,
         seed=settings.seed,
     )
     for number in range(settings.negatives):
-        rows[f"negative_{number + 1}"] = [texts[row] for row in mined[:, number]]
-    return Material(rows, len(pairs), len(texts))
+        rows[f"negative_{number + 1}"] = [documents[row].content for row in mined[:, number]]
+    return Material(rows, len(pairs), len(held))
 
 
-def _drawn(lesson: Lesson, pairs: Sequence[Pair], *, size: int, rng: random.Random) -> list[str]:
-    needed = {pair.document for pair in pairs}
-    others = [document.id for document in lesson.documents if document.id not in needed and document.content.strip()]
-    room = max(0, size - len(needed))
-    kept = needed | set(others if len(others) <= room else rng.sample(others, room))
-    return [document.id for document in lesson.documents if document.id in kept]
+def _drawn(lesson: Lesson, pairs: Sequence[Pair], *, size: int, rng: random.Random) -> tuple[list[Document], int]:
+    """Documents to mine from, the answers of the pairs first, and how many those are."""
+    wanted = {pair.document for pair in pairs}
+    needed = [document for document in lesson.documents if document.id in wanted]
+    others = [document for document in lesson.documents if document.id not in wanted and document.content.strip()]
+    return needed + rng.sample(others, min(len(others), max(_LEAST_OTHERS, size - len(needed)))), len(needed)
 
 
 def _places(documents: set[str], place: dict[str, int]) -> list[int]:
@@ -66,9 +79,14 @@ def _places(documents: set[str], place: dict[str, int]) -> list[int]:
 
 
 def _encoded(
-    learner: Learner, texts: Sequence[str], role: Role, *, settings: TrainSettings, progress: Progress
-) -> NDArray[float32]:
-    def passed(count: int) -> None:
-        progress(f"mine negatives ({role})", count, len(texts))
-
-    return encode(learner, texts, role, length=settings.train_length, passed=passed)
+    learner: Learner, documents: Sequence[Document], *, needed: int, until: float, length: int, progress: Progress
+) -> NDArray[np.float32]:
+    """Vectors of the first documents: all that are needed and one block more, then as many as there is time for."""
+    blocks: list[NDArray[np.float32]] = []
+    for start in range(0, len(documents), _BLOCK):
+        if start > needed and time.monotonic() > until:
+            break
+        texts = [document.content for document in documents[start : start + _BLOCK]]
+        blocks.append(encode(learner, texts, Role.DOCUMENT, length=length))
+        progress("mine negatives", start + len(texts), len(documents))
+    return np.concatenate(blocks)

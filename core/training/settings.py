@@ -23,7 +23,11 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """One run. The defaults suit short runs of small models on a CPU: what was measured is in ``docs/training.md``."""
+    """One run. The defaults suit short runs of small models on a CPU.
+
+    Measured on command-line pages, NDCG@10 gained with equal tokens (90,000) over all-MiniLM-L6-v2: batch 32 at 1e-4
+    +0.056, with one mined negative and half the pairs +0.054; batch 16 +0.035; batch 32 at 2e-4 +0.033.
+    """
 
     data: Path
     base: str

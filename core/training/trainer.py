@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 
@@ -59,20 +60,26 @@ def train(settings: TrainSettings, *, progress: Progress) -> Trained:
 def _prepared(
     lesson: Lesson, learner: Learner, *, settings: TrainSettings, speeds: Speeds, course: Course, progress: Progress
 ) -> tuple[Plan, Material]:
-    """Plan the updates first, so that negatives are mined only for pairs that will be read."""
+    """Plan first, so that negatives are mined only for pairs that will be read, and again when mining has taken its time."""
+
+    def planned(seconds: float) -> Plan:
+        return plan(
+            seconds=seconds - RESERVE_S,
+            step_s=speeds.step_s,
+            exam_s=max(course.spent_s),
+            pairs=len(lesson.pairs),
+            batch=settings.batch,
+            epochs=settings.epochs,
+            evaluations=settings.evaluations,
+        )
+
     wanted = len(lesson.documents) + len(lesson.pairs) if settings.negatives else 0
     pool = mining_size(course.clock, texts_per_s=speeds.short_texts_per_s, wanted=wanted)
-    planned = plan(
-        seconds=course.clock.left - RESERVE_S - pool / speeds.short_texts_per_s,
-        step_s=speeds.step_s,
-        exam_s=max(course.spent_s),
-        pairs=len(lesson.pairs),
-        batch=settings.batch,
-        epochs=settings.epochs,
-        evaluations=settings.evaluations,
-    )
-    most = planned.steps * settings.batch
-    return planned, gather(lesson, learner, most=most, pool=pool, settings=settings, progress=progress)
+    mining_s = pool / speeds.short_texts_per_s
+    most = planned(course.clock.left - mining_s).steps * settings.batch
+    limit = math.inf if course.clock.budget_s is None else mining_s
+    material = gather(lesson, learner, most=most, pool=pool, seconds=limit, settings=settings, progress=progress)
+    return planned(course.clock.left), material
 
 
 def _facts(lesson: Lesson, exam: Exam, *, speeds: Speeds, planned: Plan, material: Material, course: Course) -> dict[str, object]:

@@ -38,7 +38,7 @@ ASKED = {
 }
 SIGNS, LETTERS = "0123456789klmnop", "abcdefghijqrstuv"
 ASKED_SHORT = {
-    "train": ("{} valve", "valve {}", "{} invoice", "invoice {}", "{} {}", "{} boiler"),
+    "train": ("{} valve", "valve {}", "{} invoice", "invoice {}", "{} valve invoice", "{} boiler"),
     "dev": ("boiler {}", "valve {} valve"),
     "test": ("{} valve boiler", "invoice {} valve"),
 }

@@ -51,7 +51,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 180 <= held <= 198
 
 
-def test_the_same_seed_gives_the_same_answer_whatever_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_seed_gives_the_same_answer_and_another_seed_another() -> None:
     rng = np.random.default_rng(6)
     first, second = rng.random(50), rng.random(50)
 

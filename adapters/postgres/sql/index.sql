@@ -20,8 +20,18 @@ UPDATE transvase_control.place SET after = %(after)s, finished = %(finished)s, d
 SELECT {digest}, {s_ks} FROM {rows} s LEFT JOIN (SELECT {ks} FROM {side} WHERE {side_range}) x ON {match}
 WHERE s.body IS NOT NULL AND x.k1 IS NULL;
 
+-- name: untouched
+-- One digest over the tokens of a stretch of keys. Where it is that of what was read, and nothing of the stretch is held yet,
+-- all of it is wanted. A token is a 64-bit hash of the text: SHA-256 of every text costs PostgreSQL as much as the COPY.
+SELECT sha256(coalesce(string_agg(int8send(hashtextextended(s.body, 0)), ''::bytea ORDER BY {s_ks}), ''::bytea)),
+       NOT EXISTS (SELECT 1 FROM {side} WHERE {side_range})
+FROM {rows} s WHERE s.body IS NOT NULL;
+
 -- name: after
-SELECT body, {ks} FROM {rows} s ORDER BY {ks} LIMIT %(limit)s;
+SELECT body, hashtextextended(body, 0), {ks} FROM {rows} s ORDER BY {ks} LIMIT %(limit)s;
+
+-- name: repeated
+SELECT hashtextextended(body, 0) FROM {rows} s WHERE body IS NOT NULL GROUP BY 1 HAVING count(*) > 1;
 
 -- name: read
 SELECT s.body, {s_ks} FROM {unnested} JOIN {rows} s ON {match};

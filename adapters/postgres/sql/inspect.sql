@@ -14,6 +14,10 @@ SELECT c.oid::bigint, n.nspname, c.relname, c.relkind, pg_has_role(c.relowner, '
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass(%(table)s);
 
+-- name: restricted
+-- Whether row-level security hides rows of a table from the role that asks.
+SELECT row_security_active(%(table)s::text::regclass), current_user;
+
 -- name: similar_tables
 SELECT format('%%s.%%s', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'transvase_control')

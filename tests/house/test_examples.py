@@ -1,0 +1,38 @@
+"""The examples are run in their order, as a reader would, and what each of them shows is looked for in its output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.story, pytest.mark.model]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHOWN = {
+    "01_adopt_and_search.py": [
+        "refused: ",
+        "did not make these vectors",
+        "adopted: public.notes.embedding",
+        "may restart the billing",
+    ],
+    "02_migrate_and_roll_back.py": ["before  s", "written s", "No coffee is drunk", "back    s", "| live"],
+    "03_sql_view.py": ["385 dimensions of which the model makes 384", "refused: 22000 different vector dimensions 385 and 384"],
+    "04_cli.sh": ["proven", "refused: 22000", "renamed the column public.notes.embedding", "rollback is not possible while"],
+}
+
+
+def test_every_numbered_example_is_run_here():
+    assert sorted(SHOWN) == sorted(path.name for path in EXAMPLES.glob("[0-9]*"))
+
+
+def test_the_examples_show_what_they_say(run: Callable[..., str]):
+    """One after the other: each goes on where the one before it stopped, and the last begins anew."""
+    said = {name: run(sys.executable if name.endswith(".py") else "bash", f"examples/{name}") for name in SHOWN}
+    for name, shown in SHOWN.items():
+        for words in shown:
+            assert words in said[name], f"{name} did not say {words!r}:\n{said[name]}"
+    space = {line.split()[0]: line.split()[1] for line in said["02_migrate_and_roll_back.py"].splitlines()}
+    assert space["before"] == space["back"] != space["after"] == space["written"] == space["forward"], "forward, back, forward"
