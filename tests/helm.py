@@ -6,7 +6,8 @@ Encoders cost nothing and are known by name; everything else is the real program
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,7 @@ class Helm:
         assert found == status, f"{found}: {self.err}"
         for part in [says] if isinstance(says, str) else says:
             assert part in self.err, self.err
-        assert "unexpected" not in self.err, self.err
+        assert "TRANSVASE_DEBUG" not in self.err, self.err
         assert "Traceback" not in self.err, self.err
         assert self.out == ""
         assert snapshot(self.url) == before
@@ -87,6 +88,16 @@ class Helm:
         """A statement of the application's, or of a stranger's."""
         cursor = self.world.application.execute(query, values or None)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def database_of_a_file(server: str, name: str) -> Iterator[str]:
+    """URL of a database that several tests share, because none of them may change it."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE transvase_template STRATEGY file_copy")
+        connection.execute(create.format(sql.Identifier(name)))
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def stocked(world: PostgresWorld, count: int = 60, *, table: str = "docs") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from psycopg import errors
 from psycopg.types.json import Jsonb
 from transvase.core.errors import StoreFailed, Superseded, UnknownName
 from transvase.core.ports import Alias, Declaration, Source
@@ -14,6 +15,9 @@ from transvase.core.space import Space
 from .connections import Connection
 from .shape import Shape
 from .sql import statement
+
+EDITION: Final = 1
+"""Of the control schema that this code understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,9 @@ class Known:
 
 
 def installed(connection: Connection) -> bool:
-    """True when the control schema is in this database; StoreFailed when a newer Transvase made it."""
+    """True when the control schema is in this database."""
     row = connection.execute(statement("schema", "installed")).fetchone()
-    if not row or not row[0]:
-        return False
-    edition = connection.execute(statement("schema", "edition")).fetchone()
-    if edition and edition[0] > 1:
-        raise StoreFailed(f"this database was set up by a newer Transvase (edition {edition[0]}); upgrade this one")
-    return True
+    return bool(row and row[0])
 
 
 def names(connection: Connection) -> list[str]:
@@ -55,20 +54,23 @@ def names(connection: Connection) -> list[str]:
 
 
 def load(connection: Connection, name: str) -> Known:
-    """One alias; UnknownName when there is none."""
-    row = None
-    if installed(connection):
+    """One alias, in one statement; UnknownName when there is none, StoreFailed when a newer Transvase wrote it."""
+    try:
         row = connection.execute(statement("alias", "load"), {"alias": name}).fetchone()
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        raise UnknownName("alias", name, hint="adopt an index first") from None
     if row is None:
         known = names(connection)
         raise UnknownName("alias", name, hint=f"there are: {', '.join(known)}" if known else "adopt an index first")
+    if row[12] > EDITION:
+        raise StoreFailed(f"this database was set up by a newer Transvase (edition {row[12]}); upgrade this one")
     if row[3] is None or len(row[5]) != len(row[4]):
         raise StoreFailed(f"the table behind alias {name!r} is gone or has lost a key column")
-    declared = {d.name: d for d in _declarations(connection, name)}
+    declared = {d.name: d for d in map(_declaration, row[15])}
     shape = Shape(
         alias=row[0], number=row[1], schema=row[2], table=row[3], key=tuple(row[4]), types=tuple(row[5]),
-        text=row[6], vector=row[7], columns=tuple(row[8]),
-        watches=any(d.adopted and d.space for name, d in declared.items() if name in (row[9], row[10])),
+        text=row[6], vector=row[7], columns=tuple(row[8]), nullable=row[13], captured=row[14],
+        watches=any(d.adopted and d.space for side, d in declared.items() if side in (row[9], row[10])),
     )  # fmt: skip
     alias = Alias(
         name=name,
@@ -104,18 +106,15 @@ def declare(connection: Connection, alias: str, index: Declaration) -> None:
     connection.execute(statement("alias", "declare"), facts)
 
 
-def _declarations(connection: Connection, alias: str) -> list[Declaration]:
-    found = connection.execute(statement("alias", "indexes"), {"alias": alias}).fetchall()
-    return [
-        Declaration(
-            name=name,
-            space=Space.from_json(space) if space else None,
-            encoder=encoder,
-            text=text,
-            width=width,
-            metric=metric,
-            form=form,
-            adopted=adopted,
-        )
-        for name, space, encoder, text, width, metric, form, adopted in found
-    ]
+def _declaration(row: list[Any]) -> Declaration:
+    name, space, encoder, text, width, metric, form, adopted = row
+    return Declaration(
+        name=name,
+        space=Space.from_json(space) if space else None,
+        encoder=encoder,
+        text=text,
+        width=width,
+        metric=metric,
+        form=form,
+        adopted=adopted,
+    )

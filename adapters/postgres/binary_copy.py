@@ -20,7 +20,7 @@ HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 TRAILER: Final = struct.pack(">h", -1)
 ELEMENT: Final = {"vector": ">f4", "halfvec": ">f2"}
 _LENGTH: Final = struct.Struct(">i")
-_CHUNK: Final = 512
+_CHUNK: Final = 2048
 """Rows put together before they are handed on, so that a large batch is not held twice."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from psycopg import sql
 from transvase.core.ports import Census, Declaration
 
-from . import outbox
 from .connections import Connection, run
 from .keys import from_json
 from .shape import NORM, Fragment, Shape, digest, named, place_of
@@ -16,7 +15,7 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
     """Count. A key that is owed counts as owed, and as nothing else."""
     common = {
         "ks": shape.ks(),
-        "outbox": _owed(connection, shape),
+        "outbox": _owed(shape),
         "as_text": sql.SQL(", ").join(sql.SQL("{}::text").format(named(f"k{i}")) for i in range(1, len(shape.key) + 1)),
         "rows": shape.rows(),
         "norm": named(NORM[index.form]),
@@ -48,8 +47,8 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
     )
 
 
-def _owed(connection: Connection, shape: Shape) -> Fragment:
-    if outbox.exists(connection, shape):
+def _owed(shape: Shape) -> Fragment:
+    if shape.captured:
         return shape.outbox
     nulls = sql.SQL(", ").join(
         sql.SQL("NULL::{} AS {}").format(sql.SQL(kind.sql_type), named(f"k{i}"))  # fixed table

@@ -15,6 +15,7 @@ from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 from psycopg.sql import SQL, Composed
+from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool
 from transvase.core.errors import BadValue
 
@@ -63,8 +64,16 @@ class Connections:
         """A pooled connection in autocommit mode; driver errors leave translated, with ``doing`` in the sentence."""
         with translated(doing):
             self._pool.open()
-            with self._pool.connection() as connection:
-                yield connection
+            broken = False
+            try:
+                with self._pool.connection() as connection:
+                    try:
+                        yield connection
+                    finally:
+                        broken = connection.broken
+            finally:
+                if broken:
+                    self._renew()
 
     def alone(self) -> Connection:
         """A connection of one's own, for locks that live as long as it does. The caller closes it."""
@@ -80,11 +89,14 @@ class Connections:
         One that broke is closed, not given back. Driver errors are the caller's to translate.
         """
         idle = self._patient if patient else self._idle
-        connection = idle.pop() if idle else self._searching(patient=patient)
+        connection = _popped(idle) or self._searching(patient=patient)
         try:
             yield connection
         finally:
-            if connection.broken or connection.info.transaction_status != TransactionStatus.IDLE or self._closed:
+            if connection.broken:
+                connection.close()
+                self._renew()
+            elif connection.info.transaction_status != TransactionStatus.IDLE or self._closed:
                 connection.close()
             else:
                 idle.append(connection)
@@ -95,6 +107,14 @@ class Connections:
             connection.execute(PATIENT)
         return connection
 
+    def _renew(self) -> None:
+        """One connection broke under its user, so the others went with it most likely: what lies idle is replaced now."""
+        for idle in (self._idle, self._patient):
+            while (connection := _popped(idle)) is not None:
+                connection.close()
+        if not self._pool.closed:
+            self._pool.check()
+
     def try_out(self) -> None:
         """Connect once and at once, so that a wrong URL is told in a second and not after the pool's patience."""
         self.alone().close()
@@ -104,8 +124,16 @@ class Connections:
         self._closed = True
         self._pool.close()
         for idle in (self._idle, self._patient):
-            while idle:
-                idle.pop().close()
+            while (connection := _popped(idle)) is not None:
+                connection.close()
+
+
+def _popped(idle: list[Connection]) -> Connection | None:
+    """The last of the list; None when another thread was quicker."""
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
 
 
 def run(
@@ -121,11 +149,13 @@ def prepare(connection: Connection) -> None:
     values = [part for pair in SETTINGS.items() for part in pair]
     connection.execute(f"SELECT {pairs}", values)  # only placeholders are put together
     found = connection.execute(
-        "SELECT t.typname, t.oid, CASE WHEN n.nspname = ANY (current_schemas(true)) THEN NULL ELSE quote_ident(n.nspname) END"
+        "SELECT t.typname, t.oid, t.typarray,"
+        " CASE WHEN n.nspname = ANY (current_schemas(true)) THEN NULL ELSE quote_ident(n.nspname) END"
         " FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
         " JOIN pg_type t ON t.typnamespace = n.oid AND t.typname IN ('vector', 'halfvec') WHERE e.extname = 'vector'"
     ).fetchall()
-    for name, oid, schema in found:
+    for name, oid, array, schema in found:
+        connection.adapters.types.add(TypeInfo(name, oid, array))
         connection.adapters.register_dumper(WIRE[name], _dumper(oid))
         if schema is not None and name == "vector":
             connection.execute(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transvase.core.errors import Moved, NotReady
+from transvase.core.errors import Moved, NotReady, StoreFailed
 from transvase.core.ports import Switch
 
 from . import aliases, outbox, view
@@ -72,6 +72,8 @@ def _watched(connections: Connections, switching: Connection) -> Iterator[list[f
                     ).fetchone()
                     if row and row[0] is not None:
                         waits.append(float(row[0]))
+        except StoreFailed:
+            pass  # it only looks on: a server that has gone shows in the switch itself
         finally:
             ready.set()
 

@@ -41,6 +41,15 @@ def start(url: str) -> str:
     return found
 
 
+def stop(url: str) -> None:
+    """Let go of the server in ``embedded:PATH`` now, not at the end of the process; it stops unless another one uses it."""
+    path = Path(url.removeprefix("embedded:")).expanduser().resolve()
+    try:
+        _servers().get_server(path, start=False).cleanup()
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        raise StoreFailed(f"the embedded PostgreSQL in {path} does not stop: {error}") from error
+
+
 def _servers() -> ModuleType:
     try:
         with warnings.catch_warnings():

@@ -40,6 +40,9 @@ def write(
     if len(records) != len(vectors):
         raise BadValue("vectors", len(vectors), why=f"there are {len(records)} records: one row for each is needed")
     with connection.transaction():
+        # Rows and place are lost together or not at all, so a batch need not wait for the disk: what a crash of the server
+        # takes is filled again.
+        connection.execute("SELECT set_config('synchronous_commit', 'off', true)")
         take_pen(connection, shape.number)
         wanted = _wanted(connection, shape, index, records) if records else []
         if wanted:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from psycopg import errors, sql
+from transvase.core.errors import StoreFailed
 from transvase.core.ports import Declaration, Progress
 
 from . import capture
@@ -91,7 +92,8 @@ def _reported(connections: Connections, index: Declaration, progress: Progress) 
 
     def watch() -> None:
         text = named(CONTROL, index.name).as_string(None).replace("%%", "%")
-        with connections.use("watching the build") as c:
+        # It only looks on: a server that has gone shows in the build itself.
+        with suppress(StoreFailed), connections.use("watching the build") as c:
             while not over.wait(0.5):
                 row = c.execute(statement("index", "building"), {"table": text}).fetchone()
                 if row is not None:

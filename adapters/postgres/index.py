@@ -121,7 +121,9 @@ def _read(connection: Connection, text: str, values: Mapping[str, object], k: in
         if len(values) == 1:  # no filter: the query alone cannot be at fault
             with translated_reading(index, f"searching {index}"):
                 raise
-        raise BadValue("filter", search.shown(values), why=f"a column does not take its value ({str(error).splitlines()[0]})") from error
+        raise BadValue(
+            "filter", search.shown(values), why=f"a column does not take its value ({str(error).splitlines()[0]})"
+        ) from error
     except psycopg.Error:
         with translated_reading(index, f"searching {index}"):
             raise

@@ -151,6 +151,8 @@ def shape_of(table: Table, proposal: Proposal) -> Shape:
         text=source.text,
         vector=source.vector,
         watches=False,
+        nullable=False,
+        captured=False,
         columns=tuple(name for name in table.columns if name != source.vector),
     )
 
@@ -222,7 +224,7 @@ def _check_expression(connection: Connection, table: Table, proposal: Proposal) 
     try:
         plan = run(connection, sql.SQL("EXPLAIN (FORMAT JSON) {}").format(probe)).fetchone()
         first, second = (_digests(connection, shape) for _ in range(2))
-    except (errors.ProgrammingError, errors.DataError) as error:
+    except (errors.ProgrammingError, errors.DataError, errors.FeatureNotSupported) as error:
         why = str(error).splitlines()[0]
         raise BadValue("text expression", text, why=f"PostgreSQL does not take it over {shape.table}: {why}") from error
     if plan and re.search(r'"(SubPlan|InitPlan)"', str(plan[0]).replace("'", '"')):

@@ -75,7 +75,7 @@ def discard(connection: Connection, alias: str, index: str) -> None:
         if declared is None or not declared.adopted:
             run(connection, sql.SQL("DROP TABLE IF EXISTS {}").format(named(CONTROL, index)))
         connection.execute(statement("alias", "undeclare"), {"name": index})
-        _forget_debts(connection, known.shape, index)
+        _forget_debts(connection, aliases.load(connection, alias).shape, index)
 
 
 def retire(connection: Connection, alias: str, index: str, *, drop: bool) -> str:
@@ -176,8 +176,7 @@ def _set_shadow(connection: Connection, known: Known, index: str | None) -> None
 
 
 def _forget_debts(connection: Connection, shape: Shape, index: str) -> None:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (shape.outbox.as_string(connection),)).fetchone()
-    if row and row[0]:
+    if shape.captured:
         run(connection, sql.SQL("DELETE FROM {} WHERE only_index = %(index)s").format(shape.outbox), {"index": index})
 
 

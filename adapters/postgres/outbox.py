@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from psycopg import errors, sql
+from psycopg.copy import LibpqWriter
 from transvase.core.ports import Debt, Declaration, Payment
 from transvase.core.record import Key
 
-from . import aliases, binary_copy, capture, inspect
+from . import aliases, binary_copy, inspect
 from .aliases import Known
-from .connections import Connection, Connections, run
+from .connections import WIRE, Connection, Connections, run
 from .locks import take_pen
-from .shape import NORM, Fragment, Shape, columns_of, digest, fitting, named, place_of
+from .shape import NORM, Fragment, Shape, columns_of, digest, fitting, named, place_of, unnested_vectors
 from .sql import statement
+
+FLUSH: Final = 4 << 20
+"""Bytes handed to the driver before it waits for the server: each wait lets other threads take the interpreter for a while,
+and with the driver's own threshold a fill spent most of its writing on getting it back."""
 
 COLUMN_CHUNK: Final = 16
 """Rows of the user's own table written in one transaction: their row locks are what an application could wait for."""
@@ -38,7 +43,7 @@ class PostgresOutbox:
         """Some debts, oldest first; a truncation is first turned into the keys that it orphaned."""
         with self.connections.use("reading the outbox") as c:
             known = aliases.load(c, self.name)
-            if not exists(c, known.shape):
+            if not known.shape.captured:
                 return []
             inspect.check_sight(c, known.shape)
             _spread_truncation(c, known)
@@ -70,15 +75,9 @@ class PostgresOutbox:
             return float(row[0]) if row else None
 
 
-def exists(connection: Connection, shape: Shape) -> bool:
-    """True while the alias has an outbox: from the first ``open`` on."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (shape.outbox.as_string(connection),)).fetchone()
-    return bool(row and row[0])
-
-
 def count(connection: Connection, shape: Shape) -> int:
     """Keys owed; 0 where nothing is captured."""
-    if not exists(connection, shape):
+    if not shape.captured:
         return 0
     row = run(connection, statement("outbox", "owed").format(outbox=shape.outbox, ks=shape.ks())).fetchone()
     return int(row[0]) if row else 0
@@ -117,7 +116,8 @@ def _settle(connection: Connection, shape: Shape, debts: Sequence[Debt], unpaid:
             whole += 1
         elif len(waiting) == 1:
             left.setdefault(waiting[0], []).extend(debt.entries)
-    run(connection, statement("outbox", "settle").format(outbox=shape.outbox), {"entries": settled})
+    if settled:
+        run(connection, statement("outbox", "settle").format(outbox=shape.outbox), {"entries": settled})
     for index, entries in left.items():
         run(connection, statement("outbox", "leave_to").format(outbox=shape.outbox), {"index": index, "entries": entries})
     return whole
@@ -138,16 +138,15 @@ def _pay_side(
     except errors.LockNotAvailable:
         return set(keys)
     if payment is not None and payment.records:
-        staged = _stage(connection, shape, index, payment)
         query = statement("outbox", "pay_side").format(
-            side=side, ks=shape.ks(), p_ks=shape.ks("p"), staged=staged, rows=shape.rows(),
+            side=side, ks=shape.ks(), p_ks=shape.ks("p"), paid=unnested_vectors(shape), rows=shape.rows(),
             match=shape.match("p", "s"), digest=digest("s.body"),
         )  # fmt: skip
-        run(connection, query)
+        run(connection, query, _values(shape, index, payment))
+    values = columns_of(keys, len(shape.key))
     clear = statement("outbox", "clear_side").format(
         side=side, unnested=shape.unnested(), match=shape.match("x", "q"), rows=shape.rows(), s_match=shape.match("s", "q")
     )
-    values = columns_of(keys, len(shape.key))
     run(connection, clear, values)
     check = statement("outbox", "unpaid_side").format(
         q_ks=shape.ks("q"), unnested=shape.unnested(), rows=shape.rows(), s_match=shape.match("s", "q"), side=side,
@@ -163,24 +162,22 @@ def _pay_column(
     keys = [d.key for d in debts]
     if not keys:
         return set()
-    shape = known.shape
+    shape, column = known.shape, named(known.shape.vector)
     connection.execute("SELECT set_config('transvase.paying', 'on', true)")
     values = columns_of(keys, len(shape.key))
     pieces = {"own": shape.own("s"), "source": shape.source, "unnested": shape.unnested(), "match": shape.match_own("s", "q")}
     locked = {tuple(r) for r in run(connection, statement("outbox", "lock_rows").format(**pieces), values)}
     present = {tuple(r) for r in run(connection, statement("outbox", "present").format(**pieces), values)}
-    column = named(shape.vector)
     mine = _only(payment, locked)
     if mine is not None and mine.records:
         agrees = "agrees_cosine" if index.metric == "cosine" else "agrees_length"
         query = statement("outbox", "pay_column").format(
-            source=shape.source, column=column, staged=_stage(connection, shape, index, mine), rows=shape.rows(),
+            source=shape.source, column=column, paid=unnested_vectors(shape), rows=shape.rows(),
             match=shape.match("p", "s"), digest=digest("s.body"), t_match=shape.match_own("t", "p"),
             agrees=statement("outbox", agrees).format(column=column, norm=named(NORM[index.form])),
         )  # fmt: skip
-        run(connection, query)
-    nullable = run(connection, statement("outbox", "nullable"), {"oid": capture.oid(connection, shape), "column": shape.vector})
-    if locked and (nullable.fetchone() or (False,))[0]:
+        run(connection, query, _values(shape, index, mine))
+    if shape.nullable and locked:
         clear = statement("outbox", "clear_column").format(
             source=shape.source, column=column, rows=shape.rows(), unnested=shape.unnested(),
             t_match=shape.match_own("t", "s"), match=shape.match("s", "q"),
@@ -194,23 +191,26 @@ def _pay_column(
     return (present - locked) | {tuple(row) for row in run(connection, check, values)}
 
 
-def _stage(connection: Connection, shape: Shape, index: Declaration, payment: Payment) -> Fragment:
-    """Bring vectors to the server by binary COPY, into a temporary table of this connection; emptied first."""
-    staged = named(f"transvase_staged_{shape.number}_{index.form}_{index.width}")
-    create = statement("outbox", "stage").format(
-        staged=staged, definitions=shape.definitions(), form=named(index.form), width=sql.SQL(str(index.width))
-    )  # fmt: skip
-    run(connection, create)
-    run(connection, sql.SQL("TRUNCATE {}").format(staged))
-    copy_in(connection, staged, shape, index, payment)
-    return staged
+def _values(shape: Shape, index: Declaration, payment: Payment) -> dict[str, object]:
+    wire = WIRE[index.form]
+    matrix = fitting(payment.vectors, index)
+    return {
+        **columns_of([record.key for record in payment.records], len(shape.key)),
+        "vectors": [wire(binary_copy.wire(row, form=index.form)) for row in matrix],
+        "digests": [record.digest for record in payment.records],
+    }
 
 
 def copy_in(connection: Connection, target: Fragment, shape: Shape, index: Declaration, payment: Payment) -> None:
     """Binary COPY of vectors with their keys and digests into a relation of (k1…, embedding, digest). SpaceMismatch."""
     matrix = fitting(payment.vectors, index)
     query = sql.SQL("COPY {} ({}, embedding, digest) FROM STDIN (FORMAT binary)").format(target, shape.ks())
-    with connection.cursor() as cursor, cursor.copy(query.as_string(connection).replace("%%", "%").encode()) as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            query.as_string(connection).replace("%%", "%").encode(), writer=LibpqWriter(cursor, flush_threshold=FLUSH)
+        ) as copy,
+    ):
         for chunk in binary_copy.rows(payment.records, matrix, kinds=shape.kinds, form=index.form):
             copy.write(chunk)
 

@@ -53,6 +53,10 @@ class Shape:
     """The table's own vector column; empty when it has been dropped."""
     watches: bool
     """Whether that column is an index that is kept, so that a change of a vector in it is captured like one of the text."""
+    nullable: bool
+    """Whether that column can be emptied where a row has no text any more."""
+    captured: bool
+    """Whether the alias has an outbox: from the first ``open`` on."""
     columns: tuple[str, ...]
     """All columns of the table except the vector, in the table's order."""
 
@@ -176,6 +180,16 @@ def place_of(shape: Shape, index: Declaration) -> tuple[Fragment, Fragment]:
     if index.adopted:
         return shape.source, named(shape.vector)
     return named(CONTROL, index.name), named("embedding")
+
+
+def unnested_vectors(shape: Shape) -> Fragment:
+    """Vectors with their keys and digests as one parameter a column: ``unnest(…) AS p(k1, …, embedding, digest)``."""
+    arrays = sql.SQL(", ").join(
+        sql.SQL("{}::{}[]").format(sql.Placeholder(f"k{i}"), sql.SQL(kind.sql_type)) for i, kind in enumerate(shape.kinds, 1)
+    )
+    return sql.SQL("unnest({}, {}, {}) AS p({}, embedding, digest)").format(
+        arrays, sql.Placeholder("vectors", "b"), sql.Placeholder("digests", "b"), shape.ks()
+    )
 
 
 def columns_of(key_arrays: Sequence[tuple[object, ...]], width: int) -> dict[str, list[object]]:

@@ -59,7 +59,7 @@ def _body(shape: Shape, sides: tuple[Declaration, ...]) -> Fragment:
         "SELECT {columns}, v.embedding, v.space FROM ({union}) v JOIN {source} s ON {match}"
         " WHERE v.side = (SELECT a.live FROM {pointer} a WHERE a.name = {alias})"
     ).format(
-        columns=sql.SQL(", ").join(_column(name) for name in shape.columns),
+        columns=sql.SQL(", ").join(_column(name, shape.columns) for name in shape.columns),
         union=union,
         source=shape.source,
         match=shape.match_own("s", "v"),
@@ -82,11 +82,14 @@ def _branch(shape: Shape, side: Declaration) -> Fragment:
     )
 
 
-def _column(name: str) -> Fragment:
-    """A column of the table; one that is called like ours gives way."""
-    if name in OURS:
-        return sql.SQL("{} AS {}").format(named("s", name), named(f"{name}_of_source"))
-    return named("s", name)
+def _column(name: str, columns: tuple[str, ...]) -> Fragment:
+    """A column of the table; one that is called like ours gives way to a name that no other column has."""
+    if name not in OURS:
+        return named("s", name)
+    free = f"{name}_of_source"
+    while free in columns:
+        free += "_"
+    return sql.SQL("{} AS {}").format(named("s", name), named(free))
 
 
 def _type_differs(connection: Connection, known: Known) -> bool:

@@ -48,6 +48,7 @@ class Cast:
         self.ledger = ledger
         self._queries, self._encoders, self._base = queries, encoders, encoders(base)
         self._vectors = {self._base.space.id: _by_query(self._base, queries)}
+        ledger.asked.update(self._vectors)
         self._writers = [self._writer(n, conninfo, documents, seed=seed) for n in range(WRITERS)]
         actors = [Paced(writer, WRITES_PER_S) for writer in self._writers]
         for number in range(READERS):
@@ -59,6 +60,7 @@ class Cast:
         """From now on the writers leave the vectors to the worker, and the readers by SQL have those of the new Space at hand."""
         tuned = self._encoders(enc)
         self._vectors[tuned.space.id] = _by_query(Fenced(tuned, width), self._queries)
+        self.ledger.asked[tuned.space.id] = self._vectors[tuned.space.id]
         for writer in self._writers:
             writer.embed = None
 

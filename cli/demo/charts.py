@@ -69,7 +69,7 @@ def flow(outcome: Outcome) -> str:
         done = [sample.done for sample in outcome.samples]
         moved.fill_between(times, done, color=NEW, alpha=0.16, linewidth=0)
         moved.plot(times, done, color=NEW, linewidth=2)
-        moved.set_ylim(0, max([*done, 1]) * 1.28)
+        moved.set_ylim(0, max([*done, 1]) * 1.06)
         moved.set_ylabel("rows moved", color=QUIET, fontsize=9)
         owed.fill_between(
             times, [sample.owed for sample in outcome.samples], color="#d9822b", alpha=0.22, linewidth=0, step="post"
@@ -77,7 +77,7 @@ def flow(outcome: Outcome) -> str:
         owed.step(times, [sample.owed for sample in outcome.samples], color="#d9822b", linewidth=1.4, where="post")
         owed.set_ylim(bottom=0)
         owed.set_ylabel("vectors owed\nto fresh writes", color=QUIET, fontsize=9)
-        _bands(moved, outcome, start=start)
+        _bands(moved, outcome, start=start, named=False)
         _bands(owed, outcome, start=start, named=False)
         for axes in (moved, owed):
             _plain(axes, grid="y")
@@ -103,13 +103,13 @@ def _bands(axes: Any, outcome: Outcome, *, start: float, named: bool = True) -> 
     """The moves as bands behind the points; the ordinary stretch is the first. Names that would touch stand at other heights."""
     first, last = outcome.ordinary.began - start, outcome.ended - start
     axes.set_xlim(first - 0.5, last + 0.5)
-    taken = [-1e9, -1e9, -1e9]
+    taken = [-1e9] * 4
     for span in (outcome.ordinary, *outcome.spans):
         _band(axes, span, start=start, ordinary=span is outcome.ordinary)
         if not named:
             continue
         middle = (span.began + span.ended) / 2 - start
-        width = (last - first) * 0.011 * len(span.name)
+        width = (last - first) * 0.0115 * len(span.name)
         level = next((place for place, end in enumerate(taken) if end < middle - width / 2), len(taken) - 1)
         taken[level] = middle + width / 2
         axes.text(

@@ -21,8 +21,8 @@ from .recall import Remembering
 from .stage import TABLE, VIEW
 
 TOLERANCE: Final = 0.001
-"""How far a score may lie from the recomputed one. In float32 it is 0.00001; where the encoder itself is less exact (a text
-alone or in a batch, in bf16), twice its own spread is allowed instead, and ``told_apart`` says what is left of the test."""
+"""How far a score may lie from the recomputed one. In float32 it is 0.000001; where the encoders themselves agree less
+(a text alone or in a batch, one process in bf16), twice their spread is allowed; ``told_apart`` says what that is worth."""
 ANEW: Final = 100
 """Rows whose text is encoded again at the end, so that the memory of the demo is checked as well."""
 
@@ -100,7 +100,7 @@ class _Judge:
         return max((self._spread(space, memory, queries) for space, memory in self._memories.items()), default=0.0)
 
     def nearest(self, seen: Seen, hit: SeenHit) -> tuple[float, Version | None, bool]:
-        """(distance of the score from the best fitting text's, that text, whether it had been replaced before the search began)."""
+        """(distance of the score from the best fitting text's, that text, whether it was replaced before the search began)."""
         query = self._rows.get((seen.space, Role.QUERY, seen.query))
         best: tuple[float, Version | None, bool] = (float("inf"), None, False)
         if query is None:
@@ -126,12 +126,13 @@ class _Judge:
         return min(abs(float(query @ mine[1]) - hit.score), abs(float(mine[0] @ document) - hit.score))
 
     def _spread(self, space: str, memory: Remembering, queries: Sequence[str]) -> float:
-        """How far a query's vector moves when it is encoded alone: no score can move further on its account."""
+        """How far a query's vector moves when it is encoded alone, or by the application: no score moves further for it."""
+        mine = [self._rows[space, Role.QUERY, query] for query in queries]
         alone = [_unit(memory.encoder.encode([query], Role.QUERY).matrix)[0] for query in queries]
-        moved = (
-            float(np.linalg.norm(row - self._rows[space, Role.QUERY, query])) for row, query in zip(alone, queries, strict=True)
+        theirs = [self._ledger.asked[space][query][: memory.space.dimension] for query in queries]
+        return max(
+            (float(np.linalg.norm(a - b)) for other in (alone, theirs) for a, b in zip(mine, other, strict=True)), default=0.0
         )
-        return max(moved, default=0.0)
 
     def _keep(self, space: str, role: Role, texts: Sequence[str], memory: Remembering) -> None:
         matrix = memory.recall(texts, role).of(memory.space, where="the check")
@@ -139,7 +140,7 @@ class _Judge:
 
 
 def survey(connection: psycopg.Connection[Any], final: Mapping[int, str | None], memory: Remembering) -> Survey:
-    """Compare all rows and all served vectors with ``final``, what was written last. ``memory`` is of the Space that must be live."""
+    """Compare all rows and all served vectors with ``final``, the last writes; ``memory`` is of the Space that must be live."""
     register_vector(connection)
     bodies = dict(_read(connection, sql.SQL("SELECT id, body FROM {}").format(TABLE)))
     served = {
@@ -165,7 +166,7 @@ def _likeness(memory: Remembering, stored: Sequence[Any], texts: Sequence[str]) 
     if not texts:
         return []
     wide = np.stack([np.asarray(vector.to_numpy() if hasattr(vector, "to_numpy") else vector, np.float32) for vector in stored])
-    return cosines(Vectors(memory.space, wide), memory.recall(texts, Role.DOCUMENT)).tolist()
+    return [float(cosine) for cosine in cosines(Vectors(memory.space, wide), memory.recall(texts, Role.DOCUMENT))]
 
 
 def _anew(memory: Remembering, texts: Sequence[str]) -> list[str]:
@@ -188,4 +189,4 @@ def _strays(what: str, keys: Iterable[int]) -> list[str]:
 
 def _unit(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(lengths > 0, lengths, 1)
+    return np.asarray(matrix / np.where(lengths > 0, lengths, 1), dtype=np.float32)

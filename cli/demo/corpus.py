@@ -30,7 +30,7 @@ LONGEST: Final = 340
 """Characters of a record's text: about 90 tokens, so that 3,000 records are encoded in less than a minute on two cores."""
 SHORTEST: Final = 120
 SKIPPED: Final = re.compile(
-    r"^(_?tests?|testing|_?vendor(ed)?|_?externals?|conftest|examples?|site-packages|idlelib|lib2to3|__pycache__|test_.*|.*_test|setup)$"
+    r"^(_?test.*|.*_tests?|_?vendor(ed)?|_?externals?|conftest|examples?|setup|site-packages|idlelib|lib2to3|__pycache__)$"
 )
 """Folders and modules that are not the package's own doing."""
 BIGGEST_FILE: Final = 400_000
@@ -58,7 +58,7 @@ class Selection:
 
 
 def select(records: int, *, seed: int, roots: Sequence[Path] | None = None) -> Selection:
-    """At least ``records`` documents (a few more: modules come whole, up to PER_MODULE), split so that no module is in two splits.
+    """At least ``records`` documents (a few more: modules come whole), split so that no module is in two splits.
 
     A ninth of them, and 300 at least where there are 3,000, are held out as ``test``, a twentieth as ``dev``. Unfit when
     the installed packages do not hold enough.
@@ -146,9 +146,11 @@ def _document(node: ast.FunctionDef | ast.ClassDef, lines: Sequence[str], module
 
 
 def _asks(summary: str, name: str) -> bool:
-    """True for one line of 4 to 20 words that describes something; signatures, notices and names alone do not."""
+    """True for one line of 4 to 20 words that describes something; signatures, notices, names and addresses do not."""
     words = re.findall(r"[A-Za-z]{2,}", summary)
-    if "\n" in summary or not 4 <= len(words) <= 20 or not 25 <= len(summary) <= 130 or not summary.isascii():
+    if "\n" in summary or not 4 <= len(words) <= 20 or not 25 <= len(summary) <= 130:
+        return False
+    if not summary.isascii() or "://" in summary:
         return False
     return not re.match(rf"{re.escape(name)}\s*\(|(deprecated|alias|see |todo|copied|adapted|\.\.)", summary, re.IGNORECASE)
 

@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .waits import Operation
 
 
@@ -52,7 +55,10 @@ class Failure:
 
 
 class Ledger:
-    """The application's notebook. Its threads append; the checks read it when it has been handed over to another process."""
+    """The application's notebook. Its threads append; the checks read it when it has been handed over to another process.
+
+    ``asked`` holds the query vectors that the application's own encoders gave, by Space and query.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -60,6 +66,7 @@ class Ledger:
         self.seen: list[Seen] = []
         self.failures: list[Failure] = []
         self.refusals: list[Failure] = []
+        self.asked: dict[str, dict[str, NDArray[np.float32]]] = {}
         self._versions: defaultdict[int, list[Version]] = defaultdict(list)
 
     def __getstate__(self) -> dict[str, object]:

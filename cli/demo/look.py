@@ -21,7 +21,8 @@ p { margin: 0 0 14px; max-width: 46em; }
 .card, section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
 .card { padding: 16px 18px 14px; }
 .card .name { color: var(--quiet); font-size: 13px; }
-.card .value { white-space: nowrap; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.card .value { white-space: nowrap; font-size: 24px; font-weight: 650; letter-spacing: -0.02em; line-height: 1.35;
+  font-variant-numeric: tabular-nums; }
 .card .value.good { color: var(--good); }
 .card .value.bad { color: var(--bad); }
 .card .more { color: var(--quiet); font-size: 13px; line-height: 1.4; }
@@ -30,7 +31,8 @@ section > p { color: var(--quiet); }
 svg { display: block; width: 100%; height: auto; margin: 8px 0 4px; }
 svg.narrow { max-width: 760px; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; }
-th { text-align: left; font-weight: 600; color: var(--quiet); font-size: 13px; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); }
+th { text-align: left; font-weight: 600; color: var(--quiet); font-size: 13px; padding: 6px 14px 6px 0;
+  border-bottom: 1px solid var(--line); }
 td { padding: 8px 14px 8px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -42,8 +44,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .side ol { margin: 0; padding-left: 20px; }
 .side li { overflow-wrap: anywhere; color: var(--quiet); }
 .side li.right { color: var(--good); font-weight: 600; }
-code { font: 13.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--ground); border: 1px solid var(--line);
-  border-radius: 8px; padding: 10px 14px; display: block; overflow-wrap: anywhere; }
+code { font: 13.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--ground);
+  border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; display: block; overflow-wrap: anywhere; }
 footer { color: var(--quiet); font-size: 13px; margin-top: 26px; }
 footer p { max-width: none; }
 @media (max-width: 820px) { .cards { grid-template-columns: repeat(2, 1fr); } .pair { grid-template-columns: 1fr; } }

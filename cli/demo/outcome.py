@@ -11,6 +11,7 @@ from transvase.core.evaluation.comparison import Comparison
 from .check import Mixing, Survey
 from .ledger import Failure
 from .waits import Operation, Span, longest_ms, quantile_ms, within
+from .writers import SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Outcome:
     @property
     def kinds(self) -> Mapping[str, int]:
         """Writes that were committed while the index was being moved, by kind."""
-        return Counter(o.kind for o in self.during(ACTORS["writers"]))
+        counted = Counter(o.kind for o in self.during(ACTORS["writers"]))
+        return {kind: counted[kind] for kind in SHARES if counted[kind]}
 
     @property
     def writes(self) -> int:

@@ -21,6 +21,7 @@ from transvase.migrations.prove import prove, sentence
 from transvase.migrations.retire import retire
 from transvase.migrations.rollback import rollback
 from transvase.migrations.runner import Encoders
+from transvase.migrations.runner import Outcome as MoveMade
 from transvase.migrations.sync import Worker, beside
 
 from .check import Survey, survey
@@ -36,6 +37,8 @@ TRIES: Final = 3
 """Proofs that a busy neighbour may spoil (a check looks at latency) before the demo gives up."""
 SETTLE_S: Final = 60.0
 LOOK_S: Final = 0.25
+FILLING: Final = "filling"
+"""What ``fill`` calls its pouring when it reports progress."""
 STRANGE: Final = "a question asked by a program that was never told"
 
 
@@ -86,11 +89,18 @@ def pour(
 
     Returns when the debts of the last writes are paid; the traffic has been stopped then. What a move refuses is raised.
     """
+    poured = 0
+
+    def filling(what: str, done: int, total: int) -> None:
+        nonlocal poured
+        poured = done if what == FILLING else poured
+        progress(what, done, total)
+
     worker = Worker(store, ALIAS, encoders, report=lambda said: progress(said, 0, 0))
     pot = _Pot(store, worker, conninfo, encoders, memories, company, timeline, progress, dwell_s)
     progress("loading the new model", 0, 0)
     encoders(tuned)
-    with beside(worker), _sampled(store, lambda: memories[tuned].documents) as samples:
+    with beside(worker), _sampled(store, lambda: poured) as samples:
         with timeline.span("open"):
             open_target(store, ALIAS, to=tuned, encoders=encoders, progress=progress)
         shadow = store.alias(ALIAS).shadow
@@ -98,7 +108,7 @@ def pour(
         dimensions = (store.alias(ALIAS).live.width, shadow.width)
         company.deploy(tuned, shadow.width)
         with timeline.span("fill"):
-            filled = fill(store, ALIAS, encoders=encoders, progress=progress)
+            filled = fill(store, ALIAS, encoders=encoders, progress=filling)
         _prove(pot, "prove")
         _switch(pot, "cutover")
         stranger = _stranger(pot, memories[base])
@@ -115,8 +125,8 @@ def pour(
         ledger = company.stop()
         _settle(pot)
     return Moved(
-        rows=_number(filled.figures["rows"]),
-        rows_per_s=float(_number(filled.figures["rows_per_s"], float)),
+        rows=int(_figure(filled, "rows")),
+        rows_per_s=_figure(filled, "rows_per_s"),
         dimensions=dimensions,
         switches_ms=tuple(pot.switches_ms),
         stranger=stranger,
@@ -140,7 +150,7 @@ def _switch(pot: _Pot, name: str) -> None:
     verb = rollback if name == "rollback" else cutover
     with pot.timeline.span(name):
         made = verb(pot.store, ALIAS, encoders=pot.encoders, progress=pot.progress)
-    pot.switches_ms.append(1000 * float(_number(made.figures["switch_s"], float)))
+    pot.switches_ms.append(1000 * _figure(made, "switch_s"))
 
 
 def _stranger(pot: _Pot, memory: Remembering) -> str:
@@ -177,14 +187,14 @@ def _rest(pot: _Pot, what: str) -> None:
 
 
 @contextmanager
-def _sampled(store: Store, made: Callable[[], int]) -> Iterator[list[Sample]]:
-    """Look at the outbox and at the vectors made so far, again and again, while the block runs."""
+def _sampled(store: Store, poured: Callable[[], int]) -> Iterator[list[Sample]]:
+    """Look at the outbox and at the rows poured so far, again and again, while the block runs."""
     samples: list[Sample] = []
-    stop, first, outbox = threading.Event(), made(), store.outbox(ALIAS)
+    stop, outbox = threading.Event(), store.outbox(ALIAS)
 
     def look() -> None:
         while not stop.is_set():
-            samples.append(Sample(time.monotonic(), made() - first, outbox.owed()))
+            samples.append(Sample(time.monotonic(), poured(), outbox.owed()))
             stop.wait(LOOK_S)
 
     thread = threading.Thread(target=look, name="looking", daemon=True)
@@ -196,7 +206,8 @@ def _sampled(store: Store, made: Callable[[], int]) -> Iterator[list[Sample]]:
         thread.join()
 
 
-def _number(value: object, kind: type[int | float] = int) -> int | float:
-    if not isinstance(value, kind | int):
-        raise TypeError(f"a figure of a move is {value!r}")
-    return value
+def _figure(made: MoveMade, name: str) -> float:
+    """A figure that a move put down about itself."""
+    value = made.figures[name]
+    assert isinstance(value, int | float), f"{name} is {value!r}"
+    return float(value)

@@ -35,7 +35,7 @@ class RetrieverReader:
         began = time.monotonic()
         found = self._retriever.answer(query, TOP)
         ended = time.monotonic()
-        hits = tuple(SeenHit(int(hit.key[0]), hit.score, found.space) for hit in found.hits)  # type: ignore[arg-type]
+        hits = tuple(SeenHit(int(str(hit.key[0])), hit.score, found.space) for hit in found.hits)
         self._ledger.did(Operation(self.name, "search", began, ended - began))
         self._ledger.saw(Seen(self.name, query, found.space, hits, began, ended))
 
@@ -65,7 +65,8 @@ class SqlReader:
         self._space = next(iter(vectors))
         self._random = random.Random(seed)  # noqa: S311 - traffic must be repeatable, not secret
         self._statement = sql.SQL(
-            "SELECT id, 1 - (embedding <=> %(vector)s::vector) AS score, space FROM {} ORDER BY embedding <=> %(vector)s::vector LIMIT %(top)s"
+            "SELECT id, 1 - (embedding <=> %(vector)s::vector) AS score, space FROM {}"
+            " ORDER BY embedding <=> %(vector)s::vector LIMIT %(top)s"
         ).format(view)
 
     def step(self) -> None:

@@ -17,16 +17,12 @@ Row = NDArray[np.float32]
 
 
 class Remembering:
-    """An Encoder that encodes every time it is asked, and keeps a copy of what came. Threads must take turns outside it.
-
-    ``documents`` counts the document texts that it has encoded.
-    """
+    """An Encoder that encodes every time it is asked, and keeps a copy of what came. Threads must take turns outside it."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self._lock = threading.Lock()
         self._kept: dict[tuple[Role, str], Row] = {}
-        self.documents = 0
 
     @property
     def name(self) -> str:
@@ -42,7 +38,6 @@ class Remembering:
         """As the encoder behind it."""
         vectors = self.encoder.encode(texts, role)
         with self._lock:
-            self.documents += len(texts) if role is Role.DOCUMENT else 0
             self._kept.update(((role, text), row) for text, row in zip(texts, vectors.matrix, strict=True))
         return vectors
 

@@ -26,36 +26,12 @@ def write(outcome: Outcome, path: Path) -> None:
 
 def page(outcome: Outcome) -> str:
     """The whole page. It asks for nothing outside itself."""
-    parts = (
-        _head(outcome),
-        _cards(outcome),
-        _section(
-            "Better answers",
-            f"The model was trained here for {outcome.quality.training_s:.0f} seconds on {outcome.quality.pairs:,} pairs, then asked "
-            f"{outcome.quality.queries} questions about modules it had never seen.",
-            charts.quality(outcome).replace("<svg", '<svg class="narrow"', 1),
-            *map(_example, outcome.quality.examples),
-        ),
-        _section(
-            "What anybody waited",
-            "Each dot is the longest wait of its kind in half a second; bands are the moves of the migration, the first the same "
-            "traffic without one. While the index is filled, the new model encodes every record on the processor that also serves "
-            "the readers: that, not a lock, is what lifts the dots there.",
-            charts.waits(outcome),
-            _waits(outcome),
-        ),
-        _section(
-            "Poured, not copied over",
-            f"{outcome.records:,} rows went into a side table at {outcome.rows_per_s:.0f} rows a second, encoding included, while the "
-            "application wrote on. Every fresh write owes a vector until a worker has paid it; the switch needs that debt to be zero.",
-            charts.flow(outcome),
-        ),
-        _spaces(outcome),
-        _footer(outcome),
-    )
+    body = "".join(part(outcome) for part in (_head, _cards, _answers, _waiting, _pouring, _spaces, _footer))
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Transvase: a live index, moved</title><style>{STYLE}</style></head><body><main>\n{''.join(parts)}</main></body></html>\n"
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Transvase: a live index, moved</title><style>{STYLE}</style></head>"
+        f"<body><main>\n{body}</main></body></html>\n"
     )
 
 
@@ -105,6 +81,36 @@ def _zero(name: str, count: int, more: str) -> str:
     return _card(name, f"{count:,}", more, tone="bad" if count else "good")
 
 
+def _answers(outcome: Outcome) -> str:
+    found = outcome.quality
+    text = (
+        f"The model was trained here for {found.training_s:.0f} seconds on {found.pairs:,} pairs, then asked "
+        f"{found.queries} questions about modules it had never seen. Below: the question that gained most, another "
+        "that gained, and the one that lost most."
+    )
+    chart = charts.quality(outcome).replace("<svg", '<svg class="narrow"', 1)
+    return _section("Better answers", text, chart, *map(_example, found.examples))
+
+
+def _waiting(outcome: Outcome) -> str:
+    text = (
+        "Each dot is the longest wait of its kind in half a second; bands are the moves of the migration, the first "
+        "the same traffic without one. While the index is filled and proven, the new model encodes on the processor "
+        "that also serves the readers, which lifts the dots there. The switches themselves are "
+        "the thin lines."
+    )
+    return _section("What anybody waited", text, charts.waits(outcome), _waits(outcome))
+
+
+def _pouring(outcome: Outcome) -> str:
+    text = (
+        f"{outcome.records:,} rows went into a side table at {outcome.rows_per_s:.0f} rows a second, encoding "
+        "included, while the application wrote on. Every fresh write owes a vector until a worker has paid it; a "
+        "switch needs that debt to be zero."
+    )
+    return _section("Rows poured, writes paid", text, charts.flow(outcome))
+
+
 def _section(title: str, text: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{''.join(parts)}</section>\n"
 
@@ -139,11 +145,12 @@ def _spaces(outcome: Outcome) -> str:
     mixing, switches = outcome.mixing, ", ".join(f"{ms:.1f} ms" for ms in outcome.switches_ms)
     wide, wider = outcome.dimensions
     text = (
-        f"The score of every hit was computed again from the texts, in the one space its answer named, and had to agree to {mixing.tolerance:.4f}; "
-        f"the furthest was {mixing.furthest:.6f} off. Had spaces been mixed, {mixing.told_apart:.1%} of the hits would have shown it. "
-        f"The new index is {wider} wide where the old one was {wide}: whoever brings a vector of the other space gets the "
-        f"database’s own error. That happened to {len(outcome.refusals)} searches by SQL in the moment of a switch, which went on with "
-        "the right vectors, and to this one, made by a stranger after the switch:"
+        "The score of every hit was computed again from the texts, in the one space its answer named, and had to "
+        f"agree to {mixing.tolerance:.4f}; the furthest was {mixing.furthest:.6f} off. Had spaces been mixed, "
+        f"{mixing.told_apart:.1%} of the hits would have shown it. The new index is {wider} wide where the old one "
+        f"was {wide}: whoever brings a vector of the other space gets the database’s own error. That happened to "
+        f"{len(outcome.refusals)} searches by SQL at a switch, which went on with the right vectors, and to this one, "
+        "made by a stranger after the switch:"
     )
     stranger = f"<code>{escape(outcome.stranger)}</code>" if outcome.stranger else "<code>an old vector was not refused</code>"
     rows = (
@@ -160,9 +167,10 @@ def _spaces(outcome: Outcome) -> str:
 def _footer(outcome: Outcome) -> str:
     moves = ", ".join(f"{span.name} {span.seconds:.1f} s" for span in outcome.spans)
     return (
-        f"<footer><p>The whole demo took {outcome.seconds:.0f} seconds on this machine. Moves: {escape(moves)}. The corpus is the source of the "
-        "Python packages installed beside it; each question is the first line of a definition’s documentation, which was taken "
-        "out of its record; no module of the questions was trained on.</p></footer>\n"
+        f"<footer><p>The whole demo took {outcome.seconds:.0f} seconds on this machine. Moves: {escape(moves)}. The corpus is "
+        "the source of the Python packages installed beside it; each question is the first line of a definition’s "
+        "documentation, "
+        "which was taken out of its record. No module of the questions was trained on.</p></footer>\n"
     )
 
 

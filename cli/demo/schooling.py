@@ -67,7 +67,7 @@ def judge(
 
 
 def _examples(judged: Judged, evaluation: Evaluation, documents: Sequence[Document]) -> tuple[Example, ...]:
-    """The query that gained most, the one of another module that gained next, and the one that lost most: a page must not flatter."""
+    """The query that gained most, one of another module that gained next, and the one that lost most: a page must not flatter."""
     gain = evaluation.models["tuned"][NDCG] - evaluation.models["base"][NDCG]
     order = sorted(range(len(judged.queries)), key=lambda row: (-float(gain[row]), judged.queries[row].id))
     best = order[0]

@@ -23,7 +23,7 @@ def application(conninfo: str, *, name: str) -> psycopg.Connection[Any]:
 
 
 def furnish(connection: psycopg.Connection[Any], documents: Sequence[Document], vectors: Vectors) -> None:
-    """Make the table anew and fill it: row i gets key i + 1, and its vector from ``vectors``, whose Space the table does not record."""
+    """Make the table and fill it: row i gets key i + 1, and its vector from ``vectors``, whose Space no column records."""
     connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     register_vector(connection)
     connection.execute(

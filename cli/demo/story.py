@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from transvase.adapters.postgres import connect
-from transvase.adapters.postgres.embedded import start
+from transvase.adapters.postgres.embedded import start, stop
 from transvase.core.encoders import load
 from transvase.core.errors import BadValue
 from transvase.core.ports import Encoder, Progress, Source, Store
@@ -120,8 +120,11 @@ def _furnished(settings: Settings, place: Path, *, progress: Progress) -> Iterat
     encoders = shared(lambda enc: memories.setdefault(enc, Remembering(load(enc))))
     vectors = _encoded(encoders(BASE), [document.body for document in selection.documents], progress=progress)
     progress("starting Postgres", 0, 0)
-    url = start(f"embedded:{place / 'postgres'}")
-    with contextlib.closing(connect(url)) as store:
+    server = f"embedded:{place / 'postgres'}"
+    url = start(server)
+    with contextlib.ExitStack() as ending:
+        ending.callback(stop, server)
+        store = ending.enter_context(contextlib.closing(connect(url)))
         with application(url, name="setting up") as connection:
             furnish(connection, selection.documents, vectors)
         source = Source(table="public.documents", key=("id",), text="body", vector="embedding")
@@ -132,9 +135,10 @@ def _furnished(settings: Settings, place: Path, *, progress: Progress) -> Iterat
 
 
 def _move(house: _House, timeline: Timeline, *, progress: Progress) -> tuple[Span, Moved]:
-    """Start the application, let it work as it ordinarily does, then move its index; it is ended at the end, whatever happens."""
+    """Start the application, let it work as it ordinarily does, move its index, and end it whatever happens."""
     settings, documents = house.settings, house.selection.documents
-    asked = random.Random(settings.seed).sample(house.selection.test, min(ASKED, len(house.selection.test)))  # noqa: S311 - repeatable
+    rng = random.Random(settings.seed)  # noqa: S311 - the draw must be repeatable, not secret
+    asked = rng.sample(house.selection.test, min(ASKED, len(house.selection.test)))
     queries = tuple(documents[row].query for row in asked)
     progress("starting the application", 0, 0)
     company = Company(Script(conninfo=house.url, documents=documents, queries=queries, base=BASE, seed=settings.seed))
@@ -160,7 +164,7 @@ def _move(house: _House, timeline: Timeline, *, progress: Progress) -> tuple[Spa
 
 
 def step_back() -> None:
-    """Let the application go first: every thread of this process takes a lower priority, as an operator would start a migration."""
+    """Let the application go first: every thread of this process takes a lower priority, as an operator would do."""
     for thread in Path("/proc/self/task").glob("*"):
         with contextlib.suppress(OSError):  # a thread that has just ended
             os.setpriority(os.PRIO_PROCESS, int(thread.name), NICE)
@@ -189,7 +193,7 @@ def _encoded(encoder: Encoder, texts: list[str], *, progress: Progress) -> Vecto
 
 @contextlib.contextmanager
 def _workplace(keep: Path | None) -> Iterator[Path]:
-    """A directory for everything the demo makes: the one that was named, which must be new or empty, or one that goes afterwards."""
+    """A directory for all that the demo makes: the one that was named, new or empty, or one that goes afterwards."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="transvase-demo-", ignore_cleanup_errors=True) as place:
             yield Path(place)

@@ -77,7 +77,10 @@ def _examples(examples: tuple[Example, ...]) -> list[Table]:
 
 
 def _hit(name: str, *, right: bool) -> Text:
-    return Text(f"✓ {name}", style="green") if right else Text(f"  {name}")
+    module, _, short = name.rpartition(".")
+    shown = Text.assemble("✓ " if right else "  ", (short, "green" if right else ""), (f"  {module}", QUIET))
+    shown.no_wrap, shown.overflow = True, "ellipsis"
+    return shown
 
 
 def _count(number: int) -> str:

@@ -79,7 +79,7 @@ def quantile_ms(operations: Iterable[Operation], share: float) -> float:
 
 
 def peaks(operations: Sequence[Operation], *, width: float) -> list[tuple[float, float]]:
-    """(start of the stretch, longest wait in seconds that ended in it) for every stretch of ``width`` seconds in which one ended."""
+    """(start, longest wait in seconds that ended in it) of every stretch of ``width`` seconds in which one ended."""
     highest: dict[int, float] = {}
     for operation in operations:
         place = int(operation.ended // width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from .waits import Operation
 
 Embed = Callable[[str], NDArray[np.float32]]
 
-SHARES: Final = (("edit", 0.45), ("insert", 0.33), ("delete", 0.22))
+SHARES: Final[Mapping[str, float]] = {"insert": 0.33, "edit": 0.45, "delete": 0.22}
 """How often each kind of write happens."""
 
 
@@ -48,8 +48,7 @@ class Writer:
 
     def step(self) -> None:
         """Make one write."""
-        kinds, weights = zip(*SHARES, strict=True)
-        kind = self._random.choices(kinds, weights)[0]
+        kind = self._random.choices(list(SHARES), list(SHARES.values()))[0]
         self._count += 1
         if kind == "delete":
             key = self._keys.pop(self._random.randrange(len(self._keys)))

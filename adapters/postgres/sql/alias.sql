@@ -13,15 +13,17 @@ SELECT a.name, a.number, n.nspname, c.relname, a.key_columns,
        ARRAY(SELECT f.attname::text FROM pg_attribute f
              WHERE f.attrelid = a.relation AND f.attnum > 0 AND NOT f.attisdropped AND f.attname <> a.vector_column
              ORDER BY f.attnum),
-       a.live, a.shadow, a.generation
+       a.live, a.shadow, a.generation,
+       (SELECT number FROM transvase_control.edition),
+       EXISTS (SELECT FROM pg_attribute f
+               WHERE f.attrelid = a.relation AND f.attname = a.vector_column AND NOT f.attisdropped AND NOT f.attnotnull),
+       to_regclass(format('transvase_control.outbox_%%s', a.number)) IS NOT NULL,
+       (SELECT json_agg(json_build_array(i.name, i.space, i.encoder, i.text_expression, i.width, i.metric, i.form, i.adopted))
+        FROM transvase_control.index i WHERE i.alias = a.name)
 FROM transvase_control.alias a
 LEFT JOIN pg_class c ON c.oid = a.relation
 LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.name = %(alias)s;
-
--- name: indexes
-SELECT name, space, encoder, text_expression, width, metric, form, adopted
-FROM transvase_control.index WHERE alias = %(alias)s;
 
 -- name: adopt_alias
 INSERT INTO transvase_control.alias (name, relation, key_columns, text_expression, vector_column, live)

@@ -18,14 +18,10 @@ SELECT array_agg(seq) FROM {outbox} WHERE k1 IS NULL;
 -- After a TRUNCATE each key that a side table still holds, and the table does not, is owed its removal.
 INSERT INTO {outbox} ({ks}) SELECT {x_ks} FROM {side} x WHERE NOT EXISTS (SELECT 1 FROM {source} s WHERE {match});
 
--- name: stage
--- Where vectors wait to be compared with the text as it is now.
-CREATE TEMP TABLE IF NOT EXISTS {staged} ({definitions}, embedding {form}({width}), digest bytea);
-
 -- name: pay_side
 -- A vector lands only where the text is still the one it was made from.
 INSERT INTO {side} AS x ({ks}, embedding, digest)
-SELECT {p_ks}, p.embedding, p.digest FROM {staged} p JOIN {rows} s ON {match} AND {digest} = p.digest
+SELECT {p_ks}, p.embedding, p.digest FROM {paid} JOIN {rows} s ON {match} AND {digest} = p.digest
 ON CONFLICT ({ks}) DO UPDATE SET embedding = EXCLUDED.embedding, digest = EXCLUDED.digest
 WHERE x.digest <> EXCLUDED.digest;
 
@@ -54,7 +50,7 @@ SELECT {own} FROM {source} s JOIN {unnested} ON {match};
 -- Writes the user's own column, and leaves a vector alone that the application has already made right: each UPDATE of a
 -- row enters every vector index of the table again.
 UPDATE {source} t SET {column} = p.embedding
-FROM {staged} p JOIN {rows} s ON {match} AND {digest} = p.digest
+FROM {paid} JOIN {rows} s ON {match} AND {digest} = p.digest
 WHERE {t_match} AND (t.{column} IS NULL OR NOT {agrees});
 
 -- name: agrees_cosine
@@ -67,9 +63,6 @@ WHERE {t_match} AND (t.{column} IS NULL OR NOT {agrees});
 -- name: clear_column
 UPDATE {source} t SET {column} = NULL FROM {rows} s, {unnested}
 WHERE {t_match} AND {match} AND s.body IS NULL AND t.{column} IS NOT NULL;
-
--- name: nullable
-SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = %(oid)s AND attname = %(column)s;
 
 -- name: settle
 DELETE FROM {outbox} WHERE seq = ANY (%(entries)s);

@@ -81,10 +81,6 @@ CREATE TABLE IF NOT EXISTS transvase_control.event (
 );
 CREATE INDEX IF NOT EXISTS event_by_alias ON transvase_control.event (alias, id);
 
--- name: edition
--- Which edition of the control schema is installed; no row where there is none.
-SELECT number FROM transvase_control.edition;
-
 -- name: installed
 -- Whether the control schema is there at all.
 SELECT to_regclass('transvase_control.edition') IS NOT NULL;
