@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import pytest
 from costless import HashEncoder
+from pgvector import Vector
 from psycopg import sql
+from transvase.cli import wiring
 from transvase.cli.main import main
+from transvase.core.encoders import load
 from transvase.core.fence import Fenced
 from transvase.core.ports import Encoder
 from transvase.core.space import Role
@@ -91,6 +95,22 @@ class Helm:
 
 
 @contextmanager
+def manned_at(url: str, take: Callable[[], tuple[str, str]] = lambda: ("", "")) -> Iterator[Helm]:
+    """The operator at a database; encoders known by name cost nothing, all others are loaded as always."""
+    made = Helm(PostgresWorld(url), take)
+
+    def named(enc: str) -> Encoder:
+        return made.named[enc] if enc in made.named else load(enc)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "load", named)
+        wiring.encoders.cache_clear()
+        yield made
+    wiring.encoders.cache_clear()
+    made.world.close()
+
+
+@contextmanager
 def database_of_a_file(server: str, name: str) -> Iterator[str]:
     """URL of a database that several tests share, because none of them may change it."""
     with psycopg.connect(server, autocommit=True) as connection:
@@ -101,9 +121,16 @@ def database_of_a_file(server: str, name: str) -> Iterator[str]:
 
 
 def stocked(world: PostgresWorld, count: int = 60, *, table: str = "docs") -> None:
-    """A table of ``count`` records with the vectors of OLD."""
+    """A table of ``count`` records with the vectors of OLD, loaded at once and indexed afterwards."""
     world.make(table)
-    world.put(table, rows_of([body(i) for i in range(count)]))
+    index, name = sql.Identifier(f"{table}_embedding_idx"), sql.Identifier(table)
+    world.application.execute(sql.SQL("DROP INDEX {}").format(index))
+    load_rows = sql.SQL("COPY {} (id, title, body, team, embedding) FROM STDIN").format(name)
+    with world.application.cursor() as cursor, cursor.copy(load_rows) as copy:
+        for row in rows_of([body(i) for i in range(count)]):
+            copy.write_row([row["id"], row["title"], row["body"], row["team"], Vector(row["embedding"])])
+    create = sql.SQL("CREATE INDEX {} ON {} USING hnsw (embedding vector_cosine_ops)")
+    world.application.execute(create.format(index, name))
 
 
 def vector(encoder: Encoder, text: str, *, width: int | None = None) -> str:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
-from transvase.core.encoders.torch import has_bf16
+from transvase.core.encoders.torch import bf16_pays
 from transvase.core.space import Role
 
 from .learner import Learner, encode
 from .lesson import Lesson
 from .loop import step_seconds
 from .settings import TrainSettings
-
-BF16_GAIN: Final = 1.3
-"""bf16 is taken where a matrix product is faster by this factor: a processor that has the instructions but not AMX was
-measured at 82 GFLOP/s with them and 118 without."""
 
 _TEXTS: Final = 16
 """Texts that a speed is measured on, after as many to warm up."""
@@ -59,27 +54,6 @@ def measure(learner: Learner, lesson: Lesson, *, settings: TrainSettings) -> Spe
         step_s=step_s * _STEP_SURPLUS,
         bf16=bf16,
     )
-
-
-def bf16_pays(kind: str) -> bool:
-    """True where bf16 is arithmetic of the hardware (``cpu`` or ``cuda``) and, on a processor, is seen to be faster."""
-    if not has_bf16(kind):
-        return False
-    if kind != "cpu":
-        return True
-    import torch
-
-    taken = {}
-    for form in (torch.float32, torch.bfloat16):
-        left, right = torch.ones(1024, 384, dtype=form), torch.ones(384, 1536, dtype=form)
-        taken[form] = min(_seconds_of(partial(torch.matmul, left, right)) for _ in range(20))
-    return taken[torch.bfloat16] * BF16_GAIN < taken[torch.float32]
-
-
-def _seconds_of(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _per_second(learner: Learner, texts: Sequence[str], *, length: int) -> float:

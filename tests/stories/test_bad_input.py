@@ -47,7 +47,9 @@ def docs(helm: Helm) -> Helm:
         ({"alias": "do\x00cs"}, "alias"),
     ],
 )
-def test_an_adoption_that_names_what_is_not_there_ends_with_2(proven: Helm, changed: dict[str, str], says: list[str] | str) -> None:
+def test_an_adoption_that_names_what_is_not_there_ends_with_2(
+    proven: Helm, changed: dict[str, str], says: list[str] | str
+) -> None:
     words = proven.adopt(**({"table": "bare", "alias": "bare"} | changed))  # type: ignore[arg-type]  # words by name
     proven.refused(*words, status=2, says=says)
 
@@ -73,7 +75,9 @@ def test_an_adoption_that_names_what_is_not_there_ends_with_2(proven: Helm, chan
         ("search", "dosc", "a text"),
     ],
 )
-def test_a_command_on_an_alias_that_is_not_there_ends_with_2_and_names_those_that_are(proven: Helm, words: tuple[str, ...]) -> None:
+def test_a_command_on_an_alias_that_is_not_there_ends_with_2_and_names_those_that_are(
+    proven: Helm, words: tuple[str, ...]
+) -> None:
     proven.refused(*words, status=2, says=[f"there is no alias {words[1]!r}", "there are: docs"])
 
 
@@ -85,7 +89,10 @@ def test_a_command_on_an_alias_that_is_not_there_ends_with_2_and_names_those_tha
         (("search", "docs", "x", "-k", "many"), "-k"),
         (("search", "docs", "x", "--where", "team"), "a condition is COL=VALUE"),
         (("search", "docs", "x", "--where", "=infra"), "a condition is COL=VALUE"),
-        (("search", "docs", "x", "--where", "squad=infra"), ["there is no column 'squad'", "a filter can name id, title, body, team"]),
+        (
+            ("search", "docs", "x", "--where", "squad=infra"),
+            ["there is no column 'squad'", "a filter can name id, title, body, team"],
+        ),
         (("search", "docs", "x", "--where", "embedding=1"), "there is no column 'embedding'"),
         (("search", "docs", "x", "--where", "id=seven"), "seven"),
         (("search", "docs", "x", "--where", "id=99999999999999999999999"), "out of range"),
@@ -158,15 +165,27 @@ def test_a_database_that_does_not_exist_ends_with_3(helm: Helm) -> None:
 
 
 def test_a_model_that_did_not_make_the_vectors_is_refused(proven: Helm) -> None:
-    proven.refused(*proven.adopt(table="bare", alias="bare", encoder="other"), status=1, says=["other did not make these vectors", "0 of 60 sampled rows agree"])
+    proven.refused(
+        *proven.adopt(table="bare", alias="bare", encoder="other"),
+        status=1,
+        says=["other did not make these vectors", "0 of 60 sampled rows agree"],
+    )
 
 
 def test_another_text_than_the_one_that_was_embedded_is_refused(proven: Helm) -> None:
-    proven.refused(*proven.adopt(table="bare", alias="bare", text="title || body"), status=1, says=["did not make these vectors", "check the text expression"])
+    proven.refused(
+        *proven.adopt(table="bare", alias="bare", text="title || body"),
+        status=1,
+        says=["did not make these vectors", "check the text expression"],
+    )
 
 
 def test_a_model_of_another_dimension_is_refused(proven: Helm) -> None:
-    proven.refused(*proven.adopt(table="bare", alias="bare", encoder="wide"), status=1, says=["'embedding' holds vectors of 16 dimensions", "wide makes 24"])
+    proven.refused(
+        *proven.adopt(table="bare", alias="bare", encoder="wide"),
+        status=1,
+        says=["'embedding' holds vectors of 16 dimensions", "wide makes 24"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +217,9 @@ def test_a_key_that_cannot_identify_a_row_is_refused(
         ("ALTER TABLE docs ADD v sparsevec(16)", "v", "is of type sparsevec"),
     ],
 )  # fmt: skip
-def test_a_column_that_holds_no_vectors_of_one_dimension_is_refused(docs: Helm, change: str, vector: str, says: str | list[str]) -> None:
+def test_a_column_that_holds_no_vectors_of_one_dimension_is_refused(
+    docs: Helm, change: str, vector: str, says: str | list[str]
+) -> None:
     docs.world.application.execute(change)
     docs.refused(*docs.adopt(vector=vector), status=1, says=says)
 
@@ -258,15 +279,22 @@ def clerk_of(url: str) -> sql.Identifier:
 
 def test_a_role_without_the_needed_rights_is_told_which(docs: Helm, clerk: str) -> None:
     docs.refused(
-        *docs.adopt(), store=clerk, status=1, says=["SELECT on docs", "UPDATE on docs", "ownership of docs", "CREATE on the database"]
+        *docs.adopt(),
+        store=clerk,
+        status=1,
+        says=["SELECT on docs", "UPDATE on docs", "ownership of docs", "CREATE on the database"],
     )
     docs.world.application.execute(sql.SQL("GRANT SELECT, UPDATE ON docs TO {}").format(clerk_of(clerk)))
-    docs.refused(*docs.adopt(), store=clerk, status=1, says=["ownership of docs", "its owner is postgres", "CREATE on the database"])
+    docs.refused(
+        *docs.adopt(), store=clerk, status=1, says=["ownership of docs", "its owner is postgres", "CREATE on the database"]
+    )
     assert "SELECT on docs" not in docs.err
     docs.world.application.execute(sql.SQL("ALTER TABLE docs OWNER TO {}").format(clerk_of(clerk)))
     docs.refused(*docs.adopt(), store=clerk, status=1, says="lacks: CREATE on the database (for the schemas")
     docs.world.application.execute(
-        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(docs.sql("SELECT current_database()")[0][0]), clerk_of(clerk))
+        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+            sql.Identifier(docs.sql("SELECT current_database()")[0][0]), clerk_of(clerk)
+        )
     )
     assert docs(*docs.adopt(), store=clerk) == 0, docs.err
     assert docs("migrate", "docs", "--to", "new", "--until", "live", store=clerk) == 0, docs.err

@@ -203,9 +203,7 @@ class Watched:
     space: Space
 
 
-def test_a_fill_stands_still_while_it_is_paused_and_goes_on_when_resumed(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fill_stands_still_while_it_is_paused_and_goes_on_when_resumed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another operator pauses it, needing no hold; ``status`` says why it waits; writes made meanwhile are not lost."""
     monkeypatch.setattr(filling, "BATCH", 40)
     monkeypatch.setattr(throttle, "LOOK_S", 0.0)
@@ -248,7 +246,11 @@ def test_workers_at_once_pay_each_debt_once_and_rightly(place: Place, workers: i
         "CREATE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN INSERT INTO public.written VALUES (coalesce(NEW.k1, OLD.k1), TG_OP); RETURN NULL; END$$"
     )
-    place.sql.execute(sql.SQL("CREATE TRIGGER log_it AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW EXECUTE FUNCTION log_it()").format(side))
+    place.sql.execute(
+        sql.SQL("CREATE TRIGGER log_it AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW EXECUTE FUNCTION log_it()").format(
+            side
+        )
+    )
     for i in range(3):  # three debts of every key
         scenery.put(place.sql, GROUND, {GROUND.key_of(n): f"edit {i} of {n}" for n in range(50, 350)})
     scenery.take(place.sql, GROUND, [GROUND.key_of(n) for n in range(30)])
@@ -257,6 +259,8 @@ def test_workers_at_once_pay_each_debt_once_and_rightly(place: Place, workers: i
     assert ends == [0] * workers
     written = place.sql.execute("SELECT what, key, count(*) FROM written GROUP BY 1, 2 ORDER BY 1, 2").fetchall()
     assert all(times == 1 for _, _, times in written), [row for row in written if row[2] > 1][:5]
-    expected = [("DELETE", n) for n in range(30)] + [("INSERT", n) for n in range(200, 350)] + [("UPDATE", n) for n in range(50, 200)]
+    expected = (
+        [("DELETE", n) for n in range(30)] + [("INSERT", n) for n in range(200, 350)] + [("UPDATE", n) for n in range(50, 200)]
+    )
     assert [(what, key) for what, key, _ in written] == expected
     assert scenery.faults(place.sql, GROUND) == []

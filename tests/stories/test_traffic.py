@@ -28,7 +28,7 @@ from transvase.migrations.sync import Worker, beside
 GROUND: Final = Ground()
 PARTED: Final = Ground(parts=3)
 ROWS: Final = 300
-WAIT_S: Final = 120.0
+WAIT_S: Final = 20.0
 
 BEFORE_TRIGGER: Final = """
 CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS
@@ -261,7 +261,9 @@ def test_a_transaction_open_across_open_and_fill_loses_no_write(plain: Street) -
     """It began before the capture was there and has only read; what it writes later is captured all the same."""
     with plain.session() as long:
         long.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        assert long.execute("SELECT count(*) FROM pg_class").fetchone() is not None  # takes its snapshot, and no lock of the table
+        assert (
+            long.execute("SELECT count(*) FROM pg_class").fetchone() is not None
+        )  # takes its snapshot, and no lock of the table
         plain.reach("open", "fill")
         long.execute("INSERT INTO docs (id, body) VALUES (90002, 'from an old snapshot')")
         long.execute("UPDATE docs SET body = 'edited from an old snapshot' WHERE id = 11")
@@ -305,7 +307,9 @@ def test_nobody_waits_for_a_cutover_behind_an_open_read_transaction(plain: Stree
     def look() -> None:
         with plain.session() as c:
             while not stop.is_set():
-                waiting.extend(c.execute("SELECT relation::regclass, mode FROM pg_locks WHERE NOT granted AND locktype = 'relation'"))
+                waiting.extend(
+                    c.execute("SELECT relation::regclass, mode FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+                )
 
     def read() -> None:
         query = sql.SQL("SELECT id FROM {} ORDER BY id LIMIT 5").format(GROUND.view)

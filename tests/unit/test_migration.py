@@ -177,6 +177,7 @@ NEEDS = [
     (Move.ROLLBACK, {"live": "old"}, "not the target"),
     (Move.ROLLBACK, {"source_kept": False}, "unknown"),
     (Move.ROLLBACK, {"source_there": False}, "gone"),
+    (Move.ROLLBACK, {"captured": False}, "not captured"),
     (Move.ROLLBACK, {"owed": 1}, "1 rows are owed"),
     (Move.RETIRE, {"live": "old"}, "not the target"),
     (Move.ABORT, {"live": "new"}, "not the source"),

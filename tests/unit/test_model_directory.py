@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from edited_models import CHANGES, Edit, a_dense_module, edits
 from tiny_model import WIDTH, edit_json, tensors, write_json, write_safetensors, write_tiny_model
 from transvase.core.encoders import load, space_of
 from transvase.core.encoders.builtin import MINILM_WEIGHTS, verify
 from transvase.core.encoders.space_file import read_space, write_space
 from transvase.core.errors import BadValue, Unfit, UnknownName
 
-Edit = Callable[[Path], None]
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_tiny_model(tmp_path / "model", prompts={"query": "query: ", "document": ""})
-
-
-def edits(name: str, **changes: object) -> Edit:
-    return lambda directory: edit_json(directory / name, **changes)
-
-
-def one_weight(directory: Path) -> None:
-    values = tensors(0)
-    values["encoder.layer.1.output.dense.bias"][3] += np.float32(1e-6)
-    write_safetensors(directory / "model.safetensors", values)
-
-
-def one_token(directory: Path) -> None:
-    path = directory / "tokenizer.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"valve"', '"valves"'), encoding="utf-8")
-
-
-def no_normalise(directory: Path) -> None:
-    path = directory / "modules.json"
-    write_json(path, json.loads(path.read_text(encoding="utf-8"))[:2])
-
-
-def half_precision(directory: Path) -> None:
-    write_safetensors(directory / "model.safetensors", {name: value.astype(np.float16) for name, value in tensors(0).items()})
-
-
-def a_dense_module(directory: Path) -> None:
-    path = directory / "modules.json"
-    write_json(directory / "3_Dense/config.json", {"in_features": WIDTH, "out_features": 8, "bias": False})
-    write_safetensors(directory / "3_Dense/model.safetensors", {"linear.weight": np.ones((8, WIDTH), np.float32)})
-    listed = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, [*listed[:2], {"idx": 2, "name": "2", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}])
-
-
-CHANGES: dict[str, Edit] = {
-    "one weight": one_weight,
-    "half precision": half_precision,
-    "one token": one_token,
-    "the query's prompt": edits("config_sentence_transformers.json", prompts={"query": "query:", "document": ""}),
-    "the document's prompt": edits("config_sentence_transformers.json", prompts={"query": "query: ", "document": "passage: "}),
-    "the pooling": edits("1_Pooling/config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True),
-    "two poolings": edits("1_Pooling/config.json", pooling_mode_cls_token=True),
-    "pooling without the prompt": edits("1_Pooling/config.json", include_prompt=False),
-    "the maximum length": edits("sentence_bert_config.json", max_seq_length=47),
-    "lower-casing": edits("tokenizer_config.json", do_lower_case=False),
-    "the activation": edits("config.json", hidden_act="relu"),
-    "the number of heads": edits("config.json", num_attention_heads=4),
-    "an unknown setting": edits("config.json", rope_theta=10_000.0),
-    "the normalisation": no_normalise,
-    "another module": a_dense_module,
-}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
@@ -263,24 +209,3 @@ def test_the_record_beside_a_model_comes_back_and_vouches_for_its_files(model: P
     edit_json(model / "config.json", hidden_act="relu")
     with pytest.raises(Unfit, match=r"is not the one that space\.json recorded"):
         read_space(model)
-
-
-@pytest.mark.model
-def test_the_packaged_model_keeps_its_id_when_it_is_saved_again(tmp_path: Path) -> None:
-    """The package holds the layout of 2021, saving it today writes other files with other words for the same facts."""
-    from transvase.core.encoders import directory_of
-    from transvase.core.encoders.torch import load_model
-
-    load_model(directory_of("builtin:minilm"), device="cpu").save_pretrained(str(tmp_path / "again"), create_model_card=False)
-    assert space_of(str(tmp_path / "again")) == space_of("builtin:minilm")
-
-
-@pytest.mark.model
-@pytest.mark.parametrize("change", [None, "two poolings", "the document's prompt", "lower-casing", "the maximum length"])
-def test_a_small_model_keeps_its_id_when_it_is_saved_again(model: Path, tmp_path: Path, change: str | None) -> None:
-    from transvase.core.encoders.torch import load_model
-
-    if change:
-        CHANGES[change](model)
-    load_model(model, device="cpu").save_pretrained(str(tmp_path / "again"), create_model_card=False)
-    assert space_of(str(tmp_path / "again")) == space_of(str(model))
