@@ -20,13 +20,13 @@ import numpy as np
 import psycopg
 from transvase.adapters.postgres import PostgresStore, connect
 from transvase.adapters.postgres.embedded import start
+from transvase.core.ports import Source
 from transvase.core.space import Role, Vectors
 from transvase.migrations.adopt import adopt
-from transvase.core.ports import Source
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from costless import HashEncoder  # noqa: E402 -- the path to the tests' encoder is set above
+from costless import HashEncoder
 
 DIMENSION = 384
 

@@ -1,7 +1,7 @@
 """To a finished index and a switched reader, three ways in one run, all with an encoder that costs nothing.
 
-The plain script is the one that most teams write: ADD COLUMN, batched UPDATE, CREATE INDEX, rename. The raw way is the limit: COPY
-of ready rows into a new table, then CREATE INDEX, with nothing captured, checked or proven.
+The plain script is the one that most teams write: ADD COLUMN, batched UPDATE, CREATE INDEX, rename. The raw way is the limit:
+COPY of ready rows into a new table, then CREATE INDEX, with nothing captured, checked or proven.
 
     python benchmarks/rivals.py [--rows 20000]
 """

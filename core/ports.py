@@ -222,7 +222,7 @@ class Corpus(Protocol):
         ...
 
     def after(self, key: Key | None, *, limit: int) -> list[Record]:
-        """The next records in key order after ``key`` (from the start: None), without metadata; fewer than ``limit`` at the end."""
+        """The next records in key order after ``key`` (None: from the start), without metadata; fewer than ``limit`` at the end."""
         ...
 
     def read(self, keys: Sequence[Key]) -> list[Record]:
@@ -230,7 +230,7 @@ class Corpus(Protocol):
         ...
 
     def repeated(self) -> NDArray[np.int64] | None:
-        """Tokens (``Record.token``) of the texts that several records have, sorted; None where nobody can tell cheaply."""
+        """Sorted tokens (``Record.token``) of the texts that several records have; None where nobody can tell cheaply."""
         ...
 
     def sample(self, size: int, *, seed: int) -> list[Record]:

@@ -108,15 +108,24 @@ def target_of(alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
     name = alias.name
     if len(name.encode()) > _ALIAS_BYTES:
         name = name.encode()[: _ALIAS_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    native = encoder.space.dimension
+    form = form_for(live.form, native)
     return Declaration(
         name=f"{name}_{attempt}_{encoder.space.id[:8]}",
         space=encoder.space,
         encoder=encoder.name,
         text=alias.source.text,
-        width=fence(encoder.space.dimension, occupied=live.width, limit=WIDEST.get(live.form, encoder.space.dimension)),
+        width=fence(native, occupied=live.width, limit=WIDEST.get(form, native)),
         metric=live.metric,
-        form=live.form,
+        form=form,
     )
+
+
+def form_for(live: str, dimension: int) -> str:
+    """The live index' element type, or halfvec where only an index over that takes so many dimensions."""
+    if live in WIDEST and WIDEST[live] < dimension <= max(WIDEST.values()):
+        return max(WIDEST, key=lambda form: WIDEST[form])
+    return live
 
 
 def refusals(alias: Alias, space: Space, migration: Migration | None) -> tuple[str, ...]:
@@ -126,9 +135,10 @@ def refusals(alias: Alias, space: Space, migration: Migration | None) -> tuple[s
         found.append(f"{alias.live.name} holds vectors of this space and this text expression already: there is nothing to move")
     if migration is not None and not migration.ended and migration.phase != "planned":
         found.append(f"the migration to {migration.target} is {migration.phase}: finish or abort it first")
-    widest = WIDEST.get(alias.live.form)
+    form = form_for(alias.live.form, space.dimension)
+    widest = WIDEST.get(form)
     if widest is not None and space.dimension > widest:
-        found.append(f"{space.dimension} dimensions are more than an index over {alias.live.form} takes ({widest})")
+        found.append(f"{space.dimension} dimensions are more than an index over {form} takes ({widest})")
     return tuple(found)
 
 
@@ -156,6 +166,11 @@ def _warnings(alias: Alias, target: Declaration, effort: Effort) -> tuple[str, .
         found.append(
             f"no fence: {target.width} dimensions are the most that an index over {target.form} takes, so the database cannot "
             "refuse a vector of the old space; only Transvase's own readers are safe from mixing"
+        )
+    if target.form != alias.live.form:
+        found.append(
+            f"the element type changes to {target.form}, so the view must be replaced at the cutover: "
+            "that alone waits for its open readers, within the lock budget"
         )
     if alias.live.space is None:
         found.append("the live index's encoder is unknown: after the cutover it gets no writes, and there is no rollback")

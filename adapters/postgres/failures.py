@@ -13,6 +13,13 @@ from transvase.core.errors import BadValue, LockNotGained, StoreFailed, Supersed
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
 """What a connection that is gone looks like (lock timeouts and cancelled statements are OperationalErrors too)."""
 
+FAILED = (
+    (errors.DiskFull, "the database's disk is full"),
+    ((psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed), "no connection to the database"),
+    ((psycopg.OperationalError, psycopg.InterfaceError), "the database went away or refused"),
+)
+"""What a failure of the world is called, the narrower kinds first."""
+
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
@@ -43,16 +50,10 @@ def translation(error: Exception, doing: str) -> TransvaseError:
             return LockNotGained(doing, waited_s=0.0, blockers="")
         case errors.InsufficientPrivilege():
             return Unfit(f"the role may not do what {doing} needs ({said})", remedy="grant it, or connect as the table's owner")
-        case errors.DiskFull():
-            return StoreFailed(f"the database's disk is full while {doing}: {said}", code=code)
         case psycopg.DataError() if code is None:  # the driver's own: the value never reached the server
             return BadValue("the value given for", doing, why=said)
-        case psycopg_pool.PoolTimeout() | psycopg_pool.PoolClosed():
-            return StoreFailed(f"no connection to the database while {doing}: {said}", code=code)
-        case psycopg.OperationalError() | psycopg.InterfaceError():
-            return StoreFailed(f"the database went away or refused while {doing}: {said}", code=code)
-        case _:
-            return StoreFailed(f"the database refused while {doing}: {said}", code=code)
+    what = next((words for kind, words in FAILED if isinstance(error, kind)), "the database refused")
+    return StoreFailed(f"{what} while {doing}: {said}", code=code)
 
 
 def _first_line(error: Exception) -> str:

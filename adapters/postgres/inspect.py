@@ -10,6 +10,7 @@ from psycopg import errors, sql
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.ports import Declaration, Proposal
 
+from . import aliases
 from .connections import Connection, run
 from .keys import KINDS
 from .shape import OPCLASS, Shape, digest, named
@@ -125,8 +126,10 @@ def inspect(connection: Connection, proposal: Proposal) -> tuple[Table, Declarat
             f"and {proposal.encoder} makes {space.dimension}",
             remedy="name the encoder that made them",
         )
+    name = f"{table.schema}.{table.name}.{proposal.source.vector}"
+    _check_free(connection, name, proposal.alias)
     declaration = Declaration(
-        name=f"{table.schema}.{table.name}.{proposal.source.vector}",
+        name=name,
         space=proposal.space,
         encoder=proposal.encoder,
         text=proposal.source.text,
@@ -212,6 +215,13 @@ def _vector_column(connection: Connection, table: Table, name: str) -> tuple[str
         found = "no vectors" if not widths else f"vectors of {', '.join(str(w[0]) for w in widths)} dimensions"
         raise Unfit(f"column {name!r} has no declared dimension and holds {found}", remedy="one dimension is needed")
     return form, int(widths[0][0])
+
+
+def _check_free(connection: Connection, index: str, alias: str) -> None:
+    """One column under two aliases: each migration would end what the other one serves."""
+    known = aliases.owner(connection, index)
+    if known is not None and known.alias.name != alias:
+        raise Unfit(f"{index} is served under the alias {known.alias.name!r} already", remedy="use that alias")
 
 
 def _check_expression(connection: Connection, table: Table, proposal: Proposal) -> None:

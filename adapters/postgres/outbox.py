@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from psycopg import errors, sql
 from psycopg.copy import LibpqWriter
@@ -40,16 +40,15 @@ class PostgresOutbox:
             return count(c, shape)
 
     def read(self, *, limit: int) -> list[Debt]:
-        """Some debts, oldest first; a truncation is first turned into the keys that it orphaned."""
+        """Debts of up to ``limit`` keys, oldest first; a truncation is first turned into the keys that it orphaned."""
         with self.connections.use("reading the outbox") as c:
             known = aliases.load(c, self.name)
             if not known.shape.captured:
                 return []
             inspect.check_sight(c, known.shape)
             _spread_truncation(c, known)
-            query = statement("outbox", "read").format(outbox=known.shape.outbox, ks=known.shape.ks())
-            rows = run(c, query, {"limit": limit}).fetchall()
-            return [Debt(tuple(row[2:]), tuple(row[0]), row[1]) for row in rows if row[2] is not None]
+            rows = _oldest(c, known.shape, limit)
+            return [Debt(tuple(row[3:]), tuple(row[1]), row[2]) for row in rows if row[3] is not None]
 
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Pay in one transaction, or in small ones where the user's own column is among the indexes."""
@@ -213,6 +212,17 @@ def copy_in(connection: Connection, target: Fragment, shape: Shape, index: Decla
     ):
         for chunk in binary_copy.rows(payment.records, matrix, kinds=shape.kinds, form=index.form):
             copy.write(chunk)
+
+
+def _oldest(connection: Connection, shape: Shape, limit: int) -> list[tuple[Any, ...]]:
+    """The rows of ``limit`` keys, or of all. Many entries of few keys must not hide the others, so the look goes on behind them."""
+    query = statement("outbox", "read").format(outbox=shape.outbox, ks=shape.ks())
+    entries = limit
+    while True:
+        rows = run(connection, query, {"entries": entries, "keys": limit}).fetchall()
+        if not rows or len(rows) >= limit or rows[0][0] < entries:
+            return rows
+        entries *= 4
 
 
 def _spread_truncation(connection: Connection, known: Known) -> None:

@@ -8,7 +8,7 @@ import click
 
 
 @click.command(name="demo")
-@click.option("--minutes", type=click.FloatRange(0.05), default=1.8, show_default=True, help="Time for training.")
+@click.option("--minutes", type=click.FloatRange(0.05), default=2.0, show_default=True, help="Time for training.")
 @click.option("--records", type=click.IntRange(200), default=3000, show_default=True, help="Records in the index, at least.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Draws records, splits and traffic.")
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in DIR (new or empty) and leave it there.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -86,7 +87,8 @@ class Company:
 
 
 def _live(script: Script, pipe: Connection) -> None:
-    """The process: do what is asked until stop, or until the parent is gone."""
+    """The process: do what is asked until stop, or until the parent is gone; an interruption is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         cast = _cast(script)
     except Exception as error:  # the parent must hear of whatever it is

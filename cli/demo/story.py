@@ -47,7 +47,7 @@ class Settings:
     """What the demo is told. ``minutes`` is the training's; the waits before the migration are measured for ``ordinary_s``."""
 
     records: int = 3_000
-    minutes: float = 1.8
+    minutes: float = 2.0
     seed: int = 1
     keep: Path | None = None
     ordinary_s: float = 15.0

@@ -96,6 +96,13 @@ def test_every_option_that_the_readme_shows_exists():
     assert unknown == []
 
 
+def test_every_command_speaks_to_programs():
+    """As the README says: one object on stdout with --json."""
+    commands = {name: cli.get_command(click.Context(cli), name) for group in COMMANDS for name in group}
+    mute = [name for name, command in commands.items() if "--json" not in {o for p in command.params for o in p.opts}]  # type: ignore[union-attr]
+    assert mute == []
+
+
 def test_the_exit_statuses_are_those_of_the_errors():
     told = [int(row[0]) for row in table("exit status")]
     kinds = (errors.Misuse, errors.Refused, errors.WorldFailed)

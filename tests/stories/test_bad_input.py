@@ -224,6 +224,13 @@ def test_a_column_that_holds_no_vectors_of_one_dimension_is_refused(
     docs.refused(*docs.adopt(vector=vector), status=1, says=says)
 
 
+def test_one_column_under_two_aliases_is_refused(docs: Helm) -> None:
+    """Two migrations of one column would each retire what the other one serves."""
+    assert docs(*docs.adopt()) == 0, docs.err
+    docs.refused(*docs.adopt(alias="more"), status=1, says=["public.docs.embedding", "docs"])
+    assert docs("status", "docs") == 0, docs.err
+
+
 def test_what_is_not_a_table_is_refused(docs: Helm) -> None:
     docs.sql("CREATE VIEW seen AS SELECT * FROM docs")
     docs.refused(*docs.adopt(table="seen"), status=1, says=["seen is not a table", "name the table"])

@@ -128,7 +128,7 @@ def test_a_table_may_be_named_as_somebody_types_who_does_not_think_of_quotes(hel
     assert helm.object("search", "docs", body(3))["hits"][0]["key"] == [3]
 
 
-@pytest.mark.parametrize("alias", ["a", "a" * 40, "тест", "名前", "🔎", "select", "docs.docs", "a'b", 'a"b', "a%b", "-", "A b"])
+@pytest.mark.parametrize("alias", ["a" * 40, "тест🔎", "select", "docs.docs", "a'b\"c%d", "-"])
 def test_an_alias_may_be_any_name_that_fits(helm: Helm, alias: str) -> None:
     stocked(helm.world, 12)
     assert helm("adopt", *helm.adopt()[2:], "--", alias) == 0, helm.err

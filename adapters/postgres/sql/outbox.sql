@@ -4,11 +4,12 @@
 SELECT count(*) FROM (SELECT DISTINCT {ks} FROM {outbox}) AS keys;
 
 -- name: read
--- The oldest entries, put together by key. Entries that name different single indexes count as owed to all.
-SELECT array_agg(e.seq),
+-- The oldest entries, put together by key, and how many were looked at. Entries that name different single indexes count as
+-- owed to all.
+SELECT sum(count(*)) OVER ()::bigint, array_agg(e.seq),
        CASE WHEN bool_or(e.only_index IS NULL) OR count(DISTINCT e.only_index) > 1 THEN NULL ELSE min(e.only_index) END, {ks}
-FROM (SELECT * FROM {outbox} ORDER BY seq LIMIT %(limit)s) e
-GROUP BY {ks} ORDER BY min(e.seq);
+FROM (SELECT * FROM {outbox} ORDER BY seq LIMIT %(entries)s) e
+GROUP BY {ks} ORDER BY min(e.seq) LIMIT %(keys)s;
 
 -- name: truncated
 -- Entries without a key say that the table was emptied.
