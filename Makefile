@@ -26,7 +26,7 @@ test: $(STAMP)  ## All tests
 	$(BIN)/python -m pytest
 
 unit: $(STAMP)  ## The quick ones
-	$(BIN)/python -m pytest tests/unit tests/house
+	$(BIN)/python -m pytest tests/unit tests/house -m "not story and not model"
 
 check: $(STAMP) .lint/ready  ## Format, lint, types, floors, then all tests
 	$(BIN)/ruff format --check .

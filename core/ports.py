@@ -9,15 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .declaration import Alias, Declaration, Proposal, Source
+from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Switch
 from .migration import Migration
-from .record import Hit, Key, Record
-from .space import UNKNOWN, Role, Space, Vectors
+from .record import Key, Record
+from .space import Role, Space, Vectors
+
+__all__ = [
+    "Alias",
+    "Answer",
+    "Census",
+    "Corpus",
+    "Debt",
+    "Declaration",
+    "Encoder",
+    "Event",
+    "Index",
+    "Journal",
+    "Lock",
+    "Outbox",
+    "Outlook",
+    "Payment",
+    "Place",
+    "Progress",
+    "Proposal",
+    "Source",
+    "Store",
+    "Switch",
+]
 
 
 class Encoder(Protocol):
@@ -42,174 +66,6 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
-    """What is known of one index without looking into it."""
-
-    name: str
-    """Physical name, unique for each attempt and never used again."""
-    space: Space | None
-    """None: nobody knows which encoder made its vectors."""
-    encoder: str
-    """ENC of the encoder that makes its vectors, or ``unknown``."""
-    text: str
-    """The expression whose value is embedded: part of what is compared."""
-    width: int
-    """Stored dimensions, the fence included."""
-    metric: str
-    """``cosine``, ``ip`` or ``l2``."""
-    form: str
-    """Element type in the store: ``vector`` or ``halfvec``."""
-    adopted: bool = False
-    """True for a place that was the user's before it was ours."""
-
-    @property
-    def label(self) -> str:
-        """The id of its Space, as written into rows and answers; ``unknown`` where there is none."""
-        return self.space.id if self.space else UNKNOWN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where an alias' records are: a table (or a collection), its key columns, and the text expression."""
-
-    table: str
-    key: tuple[str, ...]
-    text: str
-    vector: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alias:
-    """The stable name that readers use, as one read of the store showed it."""
-
-    name: str
-    source: Source
-    live: Declaration
-    shadow: Declaration | None
-    """The index kept current beside the live one while a migration is open, whichever side is live."""
-    generation: int
-    """Grows with every change of what the alias declares; each answer of a search carries it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What ``adopt`` was told. ``form``, ``width`` and ``metric`` are the store's to find out."""
-
-    alias: str
-    source: Source
-    space: Space | None
-    encoder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Census:
-    """Counts over all rows of an index and its corpus, all from one snapshot.
-
-    A key that stands in the outbox is owed, and counts as nothing else: what is missing, orphaned or stale here was lost.
-    """
-
-    records: int
-    """Records whose text is not NULL: each owes one vector."""
-    held: int
-    """Vectors in the index."""
-    missing: int
-    """Records with a text and no vector."""
-    orphaned: int
-    """Vectors whose record is gone or has no text any more."""
-    stale: int
-    """Vectors whose recorded text digest is not the digest of the text now (always 0 where no digests are kept)."""
-    owed: int
-    """Keys in the outbox."""
-    zero: int
-    """Vectors of length zero: invisible to a cosine index."""
-    broken: int
-    """Vectors that are not finite or not of the declared width."""
-    examples: tuple[Key, ...] = ()
-    """A few of the keys that are missing, orphaned, stale, zero or broken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a fill has come: everything up to and including ``after`` is done; ``finished`` when the end was reached."""
-
-    after: Key | None = None
-    finished: bool = False
-    done: int = 0
-    """Records passed so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a search gave, with the alias' generation that the same statement saw."""
-
-    hits: tuple[Hit, ...]
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Debt:
-    """Entries of the outbox about one key. ``only`` names the one index it is still owed to; None: every kept index."""
-
-    key: Key
-    entries: tuple[int, ...]
-    only: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """Vectors for one index that settle debts: row i of ``vectors`` belongs to ``records[i]``."""
-
-    index: str
-    records: tuple[Record, ...]
-    vectors: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """What a move of the alias cost."""
-
-    seconds: float
-    """Wall time of the transaction."""
-    owed: int
-    """Rows that were owed when it switched."""
-    waited_s: float
-    """The longest that any session of the database was seen waiting for us while it ran."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """One lock that a move needs: what it waits for, what waits for it, and at most how long."""
-
-    move: str
-    mode: str
-    on: str
-    waits_for: str
-    budget_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What the store can say before anything is done: for ``plan``."""
-
-    records: int
-    table_bytes: int
-    index_bytes: int
-    locks: tuple[Lock, ...]
-    warnings: tuple[str, ...]
-    refusals: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the audit log. ``facts`` are what was measured or wished."""
-
-    at: str
-    who: str
-    what: str
-    facts: Mapping[str, object] = field(default_factory=dict)
-
-
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, how much is done and how much there is (0: unknown)."""
 
@@ -222,7 +78,7 @@ class Corpus(Protocol):
         ...
 
     def after(self, key: Key | None, *, limit: int) -> list[Record]:
-        """The next records in key order after ``key`` (None: from the start), without metadata; fewer than ``limit`` at the end."""
+        """Records in key order after ``key`` (None: from the start), without metadata; fewer than ``limit`` at the end only."""
         ...
 
     def read(self, keys: Sequence[Key]) -> list[Record]:

@@ -163,9 +163,10 @@ _CATALOG = {
         f" WHERE {_OURS} ORDER BY 1, 2"
     ),
     "columns": (
-        "SELECT nspname, relname, attname, atttypid, atttypmod, attnotnull FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid"
-        f" JOIN pg_namespace n ON n.oid = relnamespace WHERE attnum > 0 AND NOT attisdropped AND {_OURS} ORDER BY 1, 2, attnum"
+        "SELECT nspname, relname, attname, atttypid, atttypmod, attnotnull FROM pg_attribute a"
+        " JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace"
+        f" WHERE attnum > 0 AND NOT attisdropped AND {_OURS} ORDER BY 1, 2, attnum"
     ),
     "triggers": "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2",
-    "functions": f"SELECT nspname, proname FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE {_OURS} ORDER BY 1, 2",
+    "functions": f"SELECT nspname, proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace WHERE {_OURS} ORDER BY 1, 2",
 }

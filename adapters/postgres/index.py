@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
@@ -18,6 +18,12 @@ from .connections import Connection, Connections, run
 from .failures import LOST, translated, translated_reading
 from .shape import Shape, columns_of, place_of
 from .sql import statement
+
+WIDER: Final = (
+    "SELECT set_config('hnsw.ef_search',"
+    " greatest(%(k)s, coalesce(nullif(current_setting('hnsw.ef_search', true), '')::integer, 40))::text, true)"
+)
+"""An index scan reaches no further than ef_search: it is raised to k, and a database that has it higher keeps its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def _read(connection: Connection, text: str, values: Mapping[str, object], k: in
     try:
         if k > search.EF_SEARCH:
             with connection.transaction():
-                connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (str(k),))
+                connection.execute(WIDER, {"k": k})
                 return connection.execute(text, values).fetchall()  # composed by search.py
         return connection.execute(text, values, prepare=True).fetchall()
     except psycopg.OperationalError:

@@ -215,7 +215,7 @@ def copy_in(connection: Connection, target: Fragment, shape: Shape, index: Decla
 
 
 def _oldest(connection: Connection, shape: Shape, limit: int) -> list[tuple[Any, ...]]:
-    """The rows of ``limit`` keys, or of all. Many entries of few keys must not hide the others, so the look goes on behind them."""
+    """The rows of ``limit`` keys, or of all. Many entries of few keys must not hide the others: then it looks further."""
     query = statement("outbox", "read").format(outbox=shape.outbox, ks=shape.ks())
     entries = limit
     while True:

@@ -21,9 +21,12 @@ OURS = ("embedding", "space")
 def write(connection: Connection, known: Known) -> None:
     """Create or replace the view for the sides that the alias has now, keeping its grants. Needs ACCESS EXCLUSIVE on it."""
     sides = branches(known)
-    body = _body(known.shape, sides)
-    if _type_differs(connection, known):
+    held = _columns(connection, known.shape)
+    wanted = _wanted(known.shape, held)
+    if held and (_type_differs(connection, known) or list(wanted)[: len(held)] != held):
         run(connection, sql.SQL("DROP VIEW {}").format(known.shape.view))
+        wanted = _wanted(known.shape, [])
+    body = _body(known.shape, sides, list(wanted.values()))
     create = sql.SQL("CREATE OR REPLACE VIEW {} WITH (security_invoker = true) AS {}")
     run(connection, create.format(known.shape.view, body))
     mirror_grants(connection, known.shape, [known.shape.view])
@@ -46,20 +49,20 @@ def mirror_grants(connection: Connection, shape: Shape, relations: list[Fragment
     Rights on single columns are not carried over: ``plan`` says so.
     """
     schemas = sql.SQL(", ").join((named(CONTROL), named(VIEWS)))
-    pointers = [named(CONTROL, "alias"), named(CONTROL, "index")]
+    pointers = [named(CONTROL, table) for table in ("alias", "index", "edition")]
     for role in _readers(connection, shape):
         run(connection, sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schemas, role))
         granted = sql.SQL(", ").join((*relations, *pointers))
         run(connection, sql.SQL("GRANT SELECT ON {} TO {}").format(granted, role))
 
 
-def _body(shape: Shape, sides: tuple[Declaration, ...]) -> Fragment:
+def _body(shape: Shape, sides: tuple[Declaration, ...], columns: list[Fragment]) -> Fragment:
     union = sql.SQL(" UNION ALL ").join(_branch(shape, side) for side in sides)
     return sql.SQL(
-        "SELECT {columns}, v.embedding, v.space FROM ({union}) v JOIN {source} s ON {match}"
+        "SELECT {columns} FROM ({union}) v JOIN {source} s ON {match}"
         " WHERE v.side = (SELECT a.live FROM {pointer} a WHERE a.name = {alias})"
     ).format(
-        columns=sql.SQL(", ").join(_column(name, shape.columns) for name in shape.columns),
+        columns=sql.SQL(", ").join(columns),
         union=union,
         source=shape.source,
         match=shape.match_own("s", "v"),
@@ -82,14 +85,33 @@ def _branch(shape: Shape, side: Declaration) -> Fragment:
     )
 
 
-def _column(name: str, columns: tuple[str, ...]) -> Fragment:
-    """A column of the table; one that is called like ours gives way to a name that no other column has."""
+def _wanted(shape: Shape, held: list[str]) -> dict[str, Fragment]:
+    """The view's columns by name: the table's, then ours; after the view's own as it is: it grows only at its end."""
+    every = {_free(name, shape.columns): named("s", name) for name in shape.columns}
+    every |= {name: named("v", name) for name in OURS}
+    order = [*(name for name in held if name in every), *(name for name in every if name not in held)]
+    return {name: sql.SQL("{} AS {}").format(every[name], named(name)) for name in order}
+
+
+def _free(name: str, columns: tuple[str, ...]) -> str:
+    """What a column of the table is called in the view: one that is called like ours gives way to a name that no other has."""
     if name not in OURS:
-        return named("s", name)
+        return name
     free = f"{name}_of_source"
     while free in columns:
         free += "_"
-    return sql.SQL("{} AS {}").format(named("s", name), named(free))
+    return free
+
+
+def _columns(connection: Connection, shape: Shape) -> list[str]:
+    """The view's columns as they are, in order; none where there is no view yet."""
+    rows = connection.execute(
+        "SELECT f.attname::text FROM pg_attribute f JOIN pg_class c ON c.oid = f.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s AND f.attnum > 0"
+        " ORDER BY f.attnum",
+        (VIEWS, shape.alias),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def _type_differs(connection: Connection, known: Known) -> bool:

@@ -20,7 +20,12 @@ SHOWN = {
     ],
     "02_migrate_and_roll_back.py": ["before  s", "written s", "No coffee is drunk", "back    s", "| live"],
     "03_sql_view.py": ["385 dimensions of which the model makes 384", "refused: 22000 different vector dimensions 385 and 384"],
-    "04_cli.sh": ["proven", "refused: 22000", "renamed the column public.notes.embedding", "rollback is not possible while"],
+    "04_cli.sh": [
+        "clean            yes",
+        "proven",
+        "renamed the column public.notes.embedding",
+        "rollback is not possible while",
+    ],
 }
 
 

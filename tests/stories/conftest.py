@@ -11,7 +11,7 @@ from helm import Helm, database_of_a_file, manned_at, stocked
 @pytest.fixture
 def helm(database: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Helm]:
     """An operator at a fresh database; encoders known by name cost nothing, all others are loaded as always."""
-    with manned_at(database, lambda: capsys.readouterr()) as made:
+    with manned_at(database, capsys.readouterr) as made:
         yield made
 
 
@@ -28,5 +28,5 @@ def shore(server: str, request: pytest.FixtureRequest) -> Iterator[Helm]:
 @pytest.fixture
 def proven(shore: Helm, capsys: pytest.CaptureFixture[str]) -> Helm:
     """An operator at the file's own database, for what is refused and leaves it as it was."""
-    shore.take = lambda: capsys.readouterr()
+    shore.take = capsys.readouterr
     return shore

@@ -58,8 +58,7 @@ def stock(helm: Helm, encoder: Encoder) -> None:
 
 
 def adoption(encoder: Path | str) -> tuple[str, ...]:
-    words = ("adopt", "notes", "--table", "notes", "--key", "id", "--text", "note", "--vector", "vec", "--encoder", str(encoder))
-    return words
+    return ("adopt", "notes", "--table", "notes", "--key", "id", "--text", "note", "--vector", "vec", "--encoder", str(encoder))
 
 
 def side(found: dict[str, Any], name: str) -> tuple[str, str]:

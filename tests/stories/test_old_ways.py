@@ -61,14 +61,12 @@ def wrong_in_side_table(helm: Helm) -> list[object]:
     side = helm.object("status", "docs")["target"]["index"]
     query = sql.SQL("SELECT k1, embedding, digest FROM {}").format(sql.Identifier("transvase_control", side))
     held = {key: (made, digest) for key, made, digest in helm.world.application.execute(query)}
-    texts = {key: text for key, text in helm.sql("SELECT id, body FROM docs WHERE body IS NOT NULL")}
+    texts = dict(helm.sql("SELECT id, body FROM docs WHERE body IS NOT NULL"))
     wrong: list[object] = list(held.keys() ^ texts.keys())
     for key in held.keys() & texts.keys():
-        made, digest = held[key]
-        right = NEW.encode([texts[key]], Role.DOCUMENT).matrix[0]
-        if digest != digest_of(texts[key]) or len(made.to_numpy()) != WIDTH + 1:
-            wrong.append(key)
-        elif float(right @ made.to_numpy()[:WIDTH]) < 0.999 or made.to_numpy()[WIDTH] != 0:
+        made, digest = held[key][0].to_numpy(), held[key][1]
+        likeness = float(NEW.encode([texts[key]], Role.DOCUMENT).matrix[0] @ made[:WIDTH])
+        if digest != digest_of(texts[key]) or made.shape != (WIDTH + 1,) or made[WIDTH] != 0 or likeness < 0.999:
             wrong.append(key)
     return wrong
 
