@@ -45,7 +45,7 @@ class Move(StrEnum):
 MOVES: Final[Mapping[Phase, Mapping[Move, Phase]]] = {
     Phase.PLANNED: {Move.OPEN: Phase.SHADOWING, Move.ABORT: Phase.ABORTED},
     Phase.SHADOWING: {Move.FILL: Phase.FILLED, Move.ABORT: Phase.ABORTED},
-    Phase.FILLED: {Move.PROVE: Phase.PROVEN, Move.ABORT: Phase.ABORTED},
+    Phase.FILLED: {Move.PROVE: Phase.PROVEN, Move.FILL: Phase.FILLED, Move.ABORT: Phase.ABORTED},
     Phase.PROVEN: {Move.CUTOVER: Phase.LIVE, Move.LAPSE: Phase.FILLED, Move.ABORT: Phase.ABORTED},
     Phase.LIVE: {Move.ROLLBACK: Phase.FILLED, Move.RETIRE: Phase.RETIRED},
     Phase.RETIRED: {},
@@ -116,7 +116,7 @@ def _writes_are_captured(_: Migration, facts: Facts) -> str | None:
 def _is_filled(_: Migration, facts: Facts) -> str | None:
     if not facts.filled:
         return "the fill has not reached the end of the table"
-    return None if facts.built else "the target has no valid vector index"
+    return None if facts.built else "the target has no valid vector index (`fill` makes it again)"
 
 
 def _verdict_passed(_: Migration, facts: Facts) -> str | None:

@@ -30,6 +30,11 @@ SETTINGS: Final = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "extra_float_digits": "1",
+    # How a value becomes text must not hang on who connects: a text expression may turn a time into text.
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
 }
 
 PATIENT: Final = "SELECT set_config('hnsw.iterative_scan', 'strict_order', false)"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 
 import psycopg
@@ -45,6 +46,8 @@ class Street:
 
     def __init__(self, url: str, ground: Ground) -> None:
         self.url, self.ground = url, ground
+        self.ranges = count(10_000, 10_000)
+        """Where each writer's new keys begin."""
         self.store: Store = connect(url)
         self.sql: Connection = psycopg.connect(url, autocommit=True)
         scenery.lay(self.sql, ground, rows=ROWS)
@@ -103,7 +106,7 @@ class Traffic:
         self.street, self.number, self.of = street, number, of
         self.sql = street.session()
         self.chance = random.Random(number)
-        self.fresh = ROWS * 10 + number
+        self.fresh = next(street.ranges) * of + number
         self.done: dict[str, int] = {}
         self.failures: list[BaseException] = []
 
@@ -232,16 +235,13 @@ def test_writers_and_deleters_in_every_phase_lose_nothing(street: Street, monkey
             before = [sum(one.done.values()) for one in traffic]
             if verb != "prove":  # a table that was emptied is not the one that was judged: the verdict would lapse
                 reload.reload()
-            while any(sum(one.done.values()) < b + 6 for one, b in zip(traffic, before, strict=True)):
-                assert not any(one.failures for one in traffic), [one.failures for one in traffic]
-                threading.Event().wait(0.02)
+            until(lambda b=before: all(one.failures or sum(one.done.values()) >= n + 6 for one, n in zip(traffic, b, strict=True)))
     reload.sql.close()
     assert worker.paid
     street.settled()
     street.reach("retire")
     with driving(street, writers=2) as traffic:
-        while not all(len(one.done) == KINDS for one in traffic):
-            threading.Event().wait(0.05)
+        until(lambda: all(one.failures or len(one.done) == KINDS for one in traffic))
     street.settled()
 
 
