@@ -23,7 +23,8 @@ class Record:
 
     key: Key
     text: str | None
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] | None = None
+    """The user's other columns; None where they were not read."""
     token: int | None = field(default=None, repr=False, compare=False)
     """What the store gave to recognise the text by, where that is cheaper than the digest; it means nothing elsewhere."""
     _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)

@@ -26,7 +26,7 @@ from .runner import Encoders, Outcome, declared, make, silent
 from .sync import Worker
 from .throttle import Throttle
 
-BATCH: Final = 2_000
+BATCH: Final = 5_000
 """Records of one transaction, at most: large enough for a binary COPY, small enough to lose."""
 
 BATCH_BYTES: Final = 8 << 20

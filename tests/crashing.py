@@ -42,12 +42,19 @@ ROWS: Final = 200
 BATCH: Final = 40
 """Rows of one batch of the fill, so that a small table has several."""
 
+
+def _passed(store: Store) -> object:
+    verdict = prove(store, GROUND.alias, encoders=scenery.encoder)
+    assert verdict.passed, proving.sentence(verdict)
+    return verdict
+
+
 MOVES: Final[Mapping[str, Callable[[Store], object]]] = {
     "adopt": lambda s: scenery.adopted(s, GROUND),
     "open": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("new"), encoders=scenery.encoder),
     "open on": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("newer"), encoders=scenery.encoder),
     "fill": lambda s: fill(s, GROUND.alias, encoders=scenery.encoder),
-    "prove": lambda s: _passed(s),
+    "prove": _passed,
     "cutover": lambda s: cutover(s, GROUND.alias, encoders=scenery.encoder),
     "rollback": lambda s: rollback(s, GROUND.alias, encoders=scenery.encoder),
     "retire": lambda s: retire(s, GROUND.alias),
@@ -73,12 +80,6 @@ LEADS_TO: Final[Mapping[str, Phase]] = {
 
 _BESIDE: Final = ("transvase-", "pool-")
 """Threads that only look on, as often as they can: they would drown the moves' own exchanges."""
-
-
-def _passed(store: Store) -> object:
-    verdict = prove(store, GROUND.alias, encoders=scenery.encoder)
-    assert verdict.passed, proving.sentence(verdict)
-    return verdict
 
 
 def small(change: Callable[[Any, str, int], None]) -> None:

@@ -54,13 +54,17 @@ def begin(connection: Connection, shape: Shape) -> None:
     for name, event, referencing in ROW_EVENTS if rowwise else STATEMENT_EVENTS:
         level = "ROW" if rowwise else "STATEMENT"
         _trigger(connection, shape, f"transvase_{shape.number}_{name}", f"AFTER {event}", f"{referencing} FOR EACH {level}")
-    _trigger(connection, shape, f"transvase_{shape.number}_truncate", "AFTER TRUNCATE", "FOR EACH STATEMENT")
+    parts = connection.execute(statement("capture", "parts"), {"table": table_text(connection, shape)}).fetchall()
+    for table in (shape.source, *(named(schema, part) for schema, part in parts)):
+        name = f"transvase_{shape.number}_truncate"
+        _trigger(connection, shape, name, "AFTER TRUNCATE", "FOR EACH STATEMENT", on=table)
 
 
 def end(connection: Connection, shape: Shape) -> None:
     """Remove triggers, function and outbox; what is not there is no error."""
-    for name in trigger_names(shape):
-        run(connection, sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(named(name), shape.source))
+    function = _function_name(shape).as_string(connection)
+    for schema, table, name in connection.execute(statement("capture", "users"), {"function": function}).fetchall():
+        run(connection, sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(named(name), named(schema, table)))
     run(connection, sql.SQL("DROP FUNCTION IF EXISTS {}()").format(_function_name(shape)))
     run(connection, sql.SQL("DROP TABLE IF EXISTS {}").format(shape.outbox))
 
@@ -81,13 +85,14 @@ def oid(connection: Connection, shape: Shape) -> int:
     return int(row[0]) if row else 0
 
 
-def _trigger(connection: Connection, shape: Shape, name: str, event: str, tail: str) -> None:
-    pieces = {"name": named(name), "table": shape.source, "function": _function_name(shape)}
+def _trigger(connection: Connection, shape: Shape, name: str, event: str, tail: str, *, on: Fragment | None = None) -> None:
+    table = shape.source if on is None else on
+    pieces = {"name": named(name), "table": table, "function": _function_name(shape)}
     fixed = sql.SQL(
         f"CREATE OR REPLACE TRIGGER {{name}} {event} ON {{table}} {tail} EXECUTE FUNCTION {{function}}()"
     )  # event and tail are the constants above
     run(connection, fixed.format(**pieces))
-    run(connection, sql.SQL("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}").format(table=shape.source, name=named(name)))
+    run(connection, sql.SQL("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}").format(table=table, name=named(name)))
 
 
 def _function(connection: Connection, shape: Shape, *, rowwise: bool) -> sql.Composed:

@@ -80,6 +80,11 @@ def find_table(connection: Connection, given: str) -> Table:
     oid, schema, name, kind, owns, restricted, reads, writes, creates, owner, role = row
     if kind not in ("r", "p"):
         raise Unfit(f"{given} is not a table", remedy="name the table that the vectors are stored in")
+    if (connection.execute(statement("inspect", "inherited"), {"oid": oid}).fetchone() or (False,))[0]:
+        raise Unfit(
+            f"other tables inherit from {given}, and what is written to them would not be captured",
+            remedy="end the inheritance (ALTER TABLE … NO INHERIT), or partition the table instead",
+        )
     _check_rights(given, role, owner, owns=owns, reads=reads, writes=writes, creates=creates)
     if restricted:
         _restricted(given, role)

@@ -73,7 +73,7 @@ def _warnings(connection: Connection, shape: Shape) -> tuple[str, ...]:
     if column_grants and column_grants[0]:
         said.append(f"rights on single columns of {shape.table} are not carried over to the view; grant them there")
     if capture.by_row(connection, shape):
-        said.append(f"{shape.table} is partitioned, inherited or a subscriber: writes are captured row by row, at a higher cost")
+        said.append(f"{shape.table} is partitioned or a subscriber: writes are captured row by row, at a higher cost")
     elders = connection.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND xact_start < clock_timestamp() - interval '1 minute'"

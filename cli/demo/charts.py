@@ -18,6 +18,7 @@ WORDS: Final[Mapping[str, str]] = {
     "sql": "readers by SQL",
     "writers": "writers",
 }
+SWITCHES: Final = ("cutover", "rollback")
 STEP_S: Final = 0.5
 """Stretch whose longest wait is one dot."""
 
@@ -126,8 +127,8 @@ def _bands(axes: Any, outcome: Outcome, *, start: float, named: bool = True) -> 
 
 def _band(axes: Any, span: Span, *, start: float, ordinary: bool) -> None:
     began, ended = span.began - start, span.ended - start
-    if ended - began < 0.3:
-        axes.axvline((began + ended) / 2, color=INK, linewidth=1, zorder=0.6)
+    if span.name.startswith(SWITCHES):
+        axes.axvline(ended, color=INK, linewidth=1, zorder=0.6)  # the move ends on the switch itself
     else:
         axes.axvspan(began, ended, color="#f6f7f9" if ordinary else BAND, linewidth=0, zorder=0)
         axes.axvline(began, color=LINE, linewidth=0.8, zorder=0.5)
@@ -136,7 +137,7 @@ def _band(axes: Any, span: Span, *, start: float, ordinary: bool) -> None:
 def _plain(axes: Any, *, grid: str = "") -> None:
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(length=0, labelsize=9, colors=QUIET)
+    axes.tick_params(which="both", length=0, labelsize=9, colors=QUIET)
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis=grid, color=LINE, linewidth=0.7)

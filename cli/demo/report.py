@@ -89,7 +89,8 @@ def _answers(outcome: Outcome) -> str:
         "that gained, and the one that lost most."
     )
     chart = charts.quality(outcome).replace("<svg", '<svg class="narrow"', 1)
-    return _section("Better answers", text, chart, *map(_example, found.examples))
+    title = "Better answers" if found.comparison.ci_low > 0 else "The answers, before and after"
+    return _section(title, text, chart, *map(_example, found.examples))
 
 
 def _waiting(outcome: Outcome) -> str:
@@ -146,7 +147,7 @@ def _spaces(outcome: Outcome) -> str:
     wide, wider = outcome.dimensions
     text = (
         "The score of every hit was computed again from the texts, in the one space its answer named, and had to "
-        f"agree to {mixing.tolerance:.4f}; the furthest was {mixing.furthest:.6f} off. Had spaces been mixed, "
+        f"agree to {mixing.tolerance:.4f}; the furthest was {mixing.furthest:.1e} off. Had spaces been mixed, "
         f"{mixing.told_apart:.1%} of the hits would have shown it. The new index is {wider} wide where the old one "
         f"was {wide}: whoever brings a vector of the other space gets the database’s own error. That happened to "
         f"{len(outcome.refusals)} searches by SQL at a switch, which went on with the right vectors, and to this one, "
@@ -161,7 +162,8 @@ def _spaces(outcome: Outcome) -> str:
         ("Least cosine of a stored vector with its row’s present text", f"{outcome.survey.least_cosine:.5f}"),
     )
     table = "".join(f'<tr><td>{escape(name)}</td><td class="number">{escape(value)}</td></tr>' for name, value in rows)
-    return _section("The spaces never met", text, stranger, f'<table style="margin-top:14px">{table}</table>')
+    title = "Spaces were mixed" if mixing.mixed else "The spaces never met"
+    return _section(title, text, stranger, f'<table style="margin-top:14px">{table}</table>')
 
 
 def _footer(outcome: Outcome) -> str:

@@ -39,7 +39,7 @@ POINTS: Final = {
 """In how many places each of these moves is killed; spread evenly over its exchanges with the database."""
 
 KILLS: Final = [
-    pytest.param(chain, at, i, of, id=f"{chain}: {CHAINS[chain][1][at]} ({at}) {i + 1} of {of}")
+    pytest.param((chain, at, i, of), id=f"{chain}: {CHAINS[chain][1][at]} ({at}) {i + 1} of {of}")
     for chain, points in POINTS.items()
     for at, of in enumerate(points)
     for i in range(of)
@@ -51,7 +51,7 @@ _numbers = count(1)
 def test_the_points_are_enough_and_in_every_move() -> None:
     """At least sixty, and some in each move that an operator can make."""
     assert len(KILLS) >= 60
-    assert {CHAINS[param.values[0]][1][param.values[1]] for param in KILLS} == set(MOVES)
+    assert {CHAINS[param.values[0][0]][1][param.values[0][1]] for param in KILLS} == set(MOVES)
 
 
 @dataclass
@@ -140,11 +140,12 @@ def ward(server: str) -> Iterator[Ward]:
 
 
 @pytest.mark.story
-@pytest.mark.parametrize(("chain", "at", "i", "of"), KILLS)
+@pytest.mark.parametrize("kill", KILLS)
 def test_a_killed_run_is_resumed_to_the_same_end(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch, chain: str, at: int, i: int, of: int
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, kill: tuple[str, int, int, int]
 ) -> None:
     """Same keys, digests and vectors, same live side, same journal, and nothing left over; writers went on meanwhile."""
+    chain, at, i, of = kill
     reference = ward.chain(chain)
     small(monkeypatch.setattr)
     database = ward.copy(reference.before[at])

@@ -18,7 +18,7 @@ from psycopg import sql
 from scenery import Connection, Ground
 from transvase.cli.main import main
 from transvase.core.connect import connect
-from transvase.core.errors import Busy, IllegalMove, Moved, TransvaseError
+from transvase.core.errors import Busy, EncoderFailed, IllegalMove, Moved, TransvaseError
 from transvase.core.migration import Phase
 from transvase.core.ports import Store, Switch
 from transvase.core.space import Role, Space, Vectors
@@ -231,6 +231,39 @@ def test_a_fill_stands_still_while_it_is_paused_and_goes_on_when_resumed(place: 
         slow.may.release(1_000)
         assert run.result(timeout=WAIT_S).migration.phase is Phase.FILLED
     assert scenery.paid(other, "docs") == 0
+    assert scenery.faults(place.sql, GROUND) == []
+
+
+class Choking:
+    """The encoder ``new/16``, which cannot take one word."""
+
+    def __init__(self) -> None:
+        self.inner = scenery.encoder("new/16")
+        self.name, self.space = self.inner.name, self.inner.space
+
+    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+        if any("poison" in text for text in texts):
+            raise EncoderFailed(self.name, "poison")
+        return self.inner.encode(texts, role)
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        return self.inner.tokens(texts)
+
+    def of(self, enc: str) -> Choking | scenery.HashEncoder:
+        return self if enc == self.name else scenery.encoder(enc)
+
+
+def test_a_text_that_cannot_be_encoded_and_is_edited_again_and_again_keeps_nobody_waiting(place: Place) -> None:
+    """Its many entries are the oldest of the outbox, and all that come behind them are paid all the same."""
+    place.reach("open", "fill")
+    for i in range(400):
+        place.sql.execute("UPDATE docs SET body = %s WHERE id = 1", (f"poison {i}",))
+    scenery.put(place.sql, GROUND, {GROUND.key_of(n): f"behind it: {n}" for n in range(50, 90)})
+    worker = Worker(place.store(), "docs", Choking().of)
+    assert worker.drain(deadline_s=WAIT_S) == 1
+    assert worker.poisoned == ((1,),)
+    place.sql.execute("UPDATE docs SET body = 'wholesome' WHERE id = 1")
+    assert worker.drain(deadline_s=WAIT_S) == 0
     assert scenery.faults(place.sql, GROUND) == []
 
 

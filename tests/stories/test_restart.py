@@ -156,8 +156,10 @@ def test_a_fill_goes_on_after_the_server_was_cut_off_in_it(
 
 @pytest.mark.story
 def test_a_cutover_is_made_or_not_made_when_the_server_is_cut_off_in_it(power: Power, store: Store) -> None:
-    """The power goes while the alias is switched to and fro; it then names one side whole, and every switch that was reported
-    has lasted. The verbs go on from there to the usual end."""
+    """The power goes while the alias is switched to and fro: it then names one side whole.
+
+    Every switch that was reported has lasted, and the verbs go on from there to the usual end.
+    """
     open_target(store, "docs", to="new/16", encoders=scenery.encoder)
     fill(store, "docs", encoders=scenery.encoder)
     assert prove.prove(store, "docs", encoders=scenery.encoder).passed

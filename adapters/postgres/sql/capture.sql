@@ -63,6 +63,17 @@ SET search_path TO {path} AS {body};
 SELECT count(*) FILTER (WHERE tgenabled = 'A'), count(*)
 FROM pg_trigger WHERE tgrelid = %(table)s::text::regclass AND tgname = ANY (%(names)s);
 
+-- name: parts
+-- The partitions of a table, at all levels. A TRUNCATE of one by its own name fires no trigger of the parent's.
+SELECT n.nspname, c.relname FROM pg_partition_tree(%(table)s::text::regclass) p
+JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.level > 0;
+
+-- name: users
+-- Every trigger that calls the function, wherever it is: a partition may have been detached since. Cloned ones go with their parent.
+SELECT n.nspname, c.relname, t.tgname FROM pg_trigger t
+JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE t.tgfoid = to_regproc(%(function)s) AND t.tgparentid = 0;
+
 -- name: path
 -- The schemas in which an unqualified name of the text expression is looked up, temporary ones last.
 SELECT array_append(array_remove(current_schemas(false)::text[], 'pg_temp'), 'pg_temp');

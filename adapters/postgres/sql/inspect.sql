@@ -46,6 +46,10 @@ WHERE i.indrelid = %(oid)s AND f.attname = %(column)s AND i.indisvalid AND i.ind
   AND m.amname IN ('hnsw', 'ivfflat') AND i.indpred IS NULL
 ORDER BY m.amname, c.relname;
 
+-- name: inherited
+-- Whether other tables inherit from this one (partitions apart): no trigger of its own fires for their rows.
+SELECT EXISTS (SELECT FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent WHERE h.inhparent = %(oid)s AND c.relkind = 'r');
+
 -- name: subscribed
 -- Whether logical replication applies changes to this table, or it is stored in parts: then capture goes row by row.
 SELECT EXISTS (SELECT FROM pg_subscription_rel WHERE srrelid = %(oid)s)
