@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## The whole story on an embedded Postgres, under live traffic; writes report.html
 	$(BIN)/transvase demo
 
-test: $(STAMP)  ## All tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## All tests, on two processors; a module's tests stay together, for they share a database server
+	$(BIN)/python -m pytest -n 2 --dist loadscope -q
 
 unit: $(STAMP)  ## The quick ones
 	$(BIN)/python -m pytest tests/unit tests/house -m "not story and not model"

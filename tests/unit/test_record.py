@@ -31,5 +31,5 @@ def test_a_record_cannot_be_changed():
 
 
 def test_records_are_equal_by_what_they_say():
-    assert Record(("a", 1), "text") == Record(("a", 1), "text", {})
+    assert Record(("a", 1), "text") == Record(("a", 1), "text", token=7)
     assert Record(("a", 1), "text") != Record(("a", 2), "text")
