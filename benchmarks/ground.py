@@ -104,11 +104,11 @@ def documents(url: str, rows: int, *, vectors: bool = True, index: bool = False)
         connection.execute("CHECKPOINT")
 
 
-def adopted(url: str) -> PostgresStore:
+def adopted(url: str, *, encoder: str = "old") -> PostgresStore:
     """The table under the alias ``docs``."""
     store = connect(url)
     source = Source(table="documents", key=("id",), text="body", vector="embedding")
-    adopt(store, "docs", source=source, encoder="old", encoders=ENCODERS.__getitem__)
+    adopt(store, "docs", source=source, encoder=encoder, encoders=ENCODERS.__getitem__)
     return store
 
 
