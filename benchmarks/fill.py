@@ -3,7 +3,7 @@
 The raw COPY is the limit: it neither reads, nor encodes, nor looks whether a text has changed. Then one million rows against ten
 thousand: the rate must hold and the memory must not grow.
 
-    python benchmarks/fill.py [--rows 50000] [--long 1000000] [--short 10000]
+    python benchmarks/fill.py [--rows 100000] [--long 1000000] [--short 10000]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transvase.migrations.open import open_target
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--short", type=int, default=10_000)
     parser.add_argument("--long", type=int, default=1_000_000)
     parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)

@@ -26,7 +26,7 @@ from .runner import Encoders, Outcome, declared, make, silent
 from .sync import Worker
 from .throttle import Throttle
 
-BATCH: Final = 5_000
+BATCH: Final = 10_000
 """Records of one transaction, at most: large enough for a binary COPY, small enough to lose."""
 
 BATCH_BYTES: Final = 8 << 20
@@ -162,8 +162,8 @@ def batches(corpus: Corpus, place: Place, pace: Pace) -> Iterator[Batch]:
 
 
 def _batch(records: Sequence[Record], place: Place) -> Batch:
-    kept = [(record, digest) for record in records if (digest := record.digest) is not None]
-    return Batch(tuple(record for record, _ in kept), tuple(digest for _, digest in kept), place)
+    kept = tuple(record for record in records if record.text is not None)
+    return Batch(kept, tuple(record.digest or b"" for record in kept), place)
 
 
 def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaration) -> Vectors:

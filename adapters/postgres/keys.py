@@ -18,6 +18,8 @@ class Kind:
     sql_type: str
     size: int
     """Bytes in binary; 0: it varies."""
+    number: str
+    """Form of a whole column of them as a numpy array; empty where it is none of numbers."""
     pack: Callable[[KeyPart], bytes]
     parse: Callable[[str], KeyPart]
 
@@ -36,12 +38,12 @@ def _text(part: KeyPart) -> bytes:
 
 
 KINDS: Final = {
-    "int2": Kind("smallint", 2, _int(">h"), int),
-    "int4": Kind("integer", 4, _int(">i"), int),
-    "int8": Kind("bigint", 8, _int(">q"), int),
-    "uuid": Kind("uuid", 16, _uuid, UUID),
-    "text": Kind("text", 0, _text, str),
-    "varchar": Kind("varchar", 0, _text, str),
+    "int2": Kind("smallint", 2, ">i2", _int(">h"), int),
+    "int4": Kind("integer", 4, ">i4", _int(">i"), int),
+    "int8": Kind("bigint", 8, ">i8", _int(">q"), int),
+    "uuid": Kind("uuid", 16, "", _uuid, UUID),
+    "text": Kind("text", 0, "", _text, str),
+    "varchar": Kind("varchar", 0, "", _text, str),
 }
 """By PostgreSQL's own name of the type (``pg_type.typname``)."""
 
