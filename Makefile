@@ -26,7 +26,7 @@ test: $(STAMP)  ## All tests, on two processors; a module's tests stay together,
 	$(BIN)/python -m pytest -n 2 --dist loadscope -q
 
 unit: $(STAMP)  ## The quick ones
-	$(BIN)/python -m pytest tests/unit tests/house -m "not story and not model"
+	$(BIN)/python -m pytest -n 2 -q tests/unit tests/house -m "not story and not model"
 
 check: $(STAMP) .lint/ready  ## Format, lint, types, floors, then all tests
 	$(BIN)/ruff format --check .

@@ -114,7 +114,8 @@ class MemoryIndex:
             )
             chosen = [(key, row, vector) for key, row, vector in rows if vector is not None and _matches(row, wanted)]
             scores = similarities(self._declaration.metric, query.matrix[0], [vector for _, _, vector in chosen])
-            best = [i for i in np.argsort(-scores, kind="stable") if np.isfinite(scores[i])][:k]
+            ranked = np.argsort(-scores, kind="stable")
+            best = ranked[np.isfinite(scores[ranked])][:k].tolist()
             hits = tuple(self._hit(chosen[i][0], chosen[i][1], float(scores[i])) for i in best)
             return Answer(hits, self._alias.generation)
 

@@ -163,6 +163,19 @@ def test_an_application_without_rights_on_our_tables_can_write(plain: Street, re
 
 
 @pytest.mark.story
+def test_an_application_cannot_pass_itself_off_as_the_worker(plain: Street, reader_role: str) -> None:
+    """What the worker says of itself counts only from somebody who belongs to the owner."""
+    plain.sql.execute(sql.SQL("GRANT INSERT, UPDATE, DELETE ON docs TO {}").format(sql.Identifier(reader_role)))
+    plain.reach("open", "fill")
+    with plain.session() as c:
+        c.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(reader_role)))
+        c.execute("SELECT set_config('transvase.paying', 'on', false)")
+        scenery.put(c, plain.ground, {(0,): "written under a false name"})
+    assert plain.sql.execute("SELECT count(*) FROM transvase_control.outbox_1").fetchone() == (1,)
+    plain.settled()
+
+
+@pytest.mark.story
 def test_row_level_security_holds_through_the_view_and_in_the_side_table(plain: Street, reader_role: str) -> None:
     """Who sees a third of the rows sees a third of the vectors, whichever side is live, and none of the others' directly."""
     plain.sql.execute("ALTER TABLE docs ENABLE ROW LEVEL SECURITY")

@@ -11,9 +11,10 @@ CREATE TABLE IF NOT EXISTS {outbox} (
 
 -- name: by_statement
 -- One pass over the transition tables. Values are compared, not column lists: what a BEFORE trigger changed is seen too.
--- A changed vector counts as well where the table's own column is kept, so that a stranger's vector is put right.
+-- A changed vector counts as well where the table's own column is kept, so that a stranger's vector is put right. Only who
+-- belongs to the owner can say that it is the worker paying.
 BEGIN
-    IF current_setting('transvase.paying', true) = 'on' THEN
+    IF current_setting('transvase.paying', true) = 'on' AND pg_has_role(session_user, current_user, 'MEMBER') THEN
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO {outbox} ({ks}) SELECT {own} FROM new_rows;
@@ -35,7 +36,7 @@ END
 -- name: by_row
 -- The same for tables in parts and for a subscriber, whose apply worker fires row triggers only.
 BEGIN
-    IF current_setting('transvase.paying', true) = 'on' THEN
+    IF current_setting('transvase.paying', true) = 'on' AND pg_has_role(session_user, current_user, 'MEMBER') THEN
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO {outbox} ({ks}) SELECT {own} FROM (SELECT NEW.*) new_row;
