@@ -43,13 +43,12 @@ def valid(connection: Connection, shape: Shape, index: Declaration) -> Ann | Non
 
 def build(connections: Connections, shape: Shape, index: Declaration, *, like: Ann | None, progress: Progress) -> None:
     """CREATE INDEX with the source's parameters (pgvector's defaults where the source has no HNSW index), then ANALYZE."""
-    side, column = place_of(shape, index)
+    side, _ = place_of(shape, index)
     with connections.use("building the vector index") as c:
         if valid(c, shape, index) is None:
             with _reported(connections, index, progress):
                 _create(c, shape, index, like)
         run(c, sql.SQL("ANALYZE {}").format(side))
-        run(c, sql.SQL("SELECT count({}) FROM {}").format(column, side))
 
 
 def _create(connection: Connection, shape: Shape, index: Declaration, like: Ann | None) -> None:

@@ -63,8 +63,7 @@ class PostgresStore:
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Write down what was inspected."""
         with self._connections.use("adopting the index") as c:
-            table, _ = inspect.inspect(c, proposal)
-            lifecycle.adopt(c, proposal, table, declaration)
+            lifecycle.adopt(c, proposal, inspect.find_table(c, proposal.source.table), declaration)
 
     def outlook(self, alias: str, target: Declaration) -> Outlook:
         """Sizes, locks, warnings, refusals."""

@@ -39,9 +39,6 @@ SELECT s.body, {s_ks} FROM {unnested} JOIN {rows} s ON {match};
 -- name: count
 SELECT count(*) FROM {source};
 
--- name: estimate
-SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %(table)s::text::regclass;
-
 -- name: sample
 -- At random, and the same for the same seed and rows: the order of a hash of key and seed.
 SELECT body, {ks} FROM {rows} s WHERE body IS NOT NULL ORDER BY hashtextextended(concat_ws('/', {ks}), %(seed)s) LIMIT %(size)s;
