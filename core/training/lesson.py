@@ -10,7 +10,7 @@ from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Document, Judged, grades_path, judge, read_documents, read_queries
 
 from .pairs import Pair, pairs_of
-from .split import divide, families, shared
+from transvase.core.signal.split import divide, families, shared
 
 LEAST_PAIRS: Final = 8
 """Below this there is no batch worth a step."""

@@ -1,0 +1,1 @@
+"""``transvase pairs …``: one file for each kind of signal."""
