@@ -8,9 +8,9 @@ from typing import Final
 
 from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Document, Judged, grades_path, judge, read_documents, read_queries
+from transvase.core.signal.split import divide, families, shared
 
 from .pairs import Pair, pairs_of
-from transvase.core.signal.split import divide, families, shared
 
 LEAST_PAIRS: Final = 8
 """Below this there is no batch worth a step."""

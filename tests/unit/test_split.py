@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from transvase.core.errors import BadValue
 from transvase.core.evaluation import Query
-from transvase.core.training.lesson import prepare
 from transvase.core.signal.split import NEAR, _near_duplicates, divide, families, shared
+from transvase.core.training.lesson import prepare
 
 
 def queries(*texts: str, family: str | None = None) -> list[Query]:
