@@ -21,7 +21,7 @@ COMMANDS: Final = (
     ("adopt", "audit", "plan", "migrate"),
     ("open", "fill", "prove", "cutover", "rollback", "retire", "abort"),
     ("status", "pause", "resume", "history", "sync", "search"),
-    ("train", "evaluate", "export", "demo"),
+    ("pairs", "assess", "train", "evaluate", "export", "demo"),
 )
 """Every command, in the order in which they are shown. Each is a module of this package with an object ``command``."""
 

@@ -6,21 +6,24 @@ import click
 from transvase.core.migration import Phase
 from transvase.migrations.migrate import ROAD, migrate
 
-from .options import alias_argument, allow_owed_option, json_option, to_option, wait_option
+from .options import alias_argument, allow_owed_option, derive_option, json_option, to_option, wait_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import encoders, opened
+from .wiring import derivations, encoders, opened
 
 
 @click.command()
 @alias_argument
 @to_option(required=False)
 @click.option("--until", type=click.Choice([str(phase) for phase in ROAD[1:]]), default=str(Phase.PROVEN), show_default=True)
+@derive_option
 @allow_owed_option
 @wait_option
 @json_option
 @click.pass_obj
-def command(url: str | None, *, alias: str, to: str | None, until: str, allow_owed: int, wait_s: float, as_json: bool) -> None:
+def command(
+    url: str | None, *, alias: str, to: str | None, until: str, derive: bool, allow_owed: int, wait_s: float, as_json: bool
+) -> None:
     """Make the moves that lead ALIAS to a phase, going on with whatever is found; the outbox is paid meanwhile.
 
     Never cuts over unless told `--until live`.
@@ -34,6 +37,7 @@ def command(url: str | None, *, alias: str, to: str | None, until: str, allow_ow
             until=Phase(until),
             allow_owed=allow_owed,
             deadline_s=wait_s,
+            derivations=derivations if derive else None,
             progress=progress,
             report=lambda sentence: click.echo(f"transvase: {sentence}", err=True),
         )

@@ -32,6 +32,12 @@ def to_option(*, required: bool) -> Callable[[F], F]:
     return add
 
 
+def derive_option(function: F) -> F:
+    """``--derive``."""
+    text = "Compute the new vectors from the stored old ones: for a linear adapter or a cut, without encoding."
+    return click.option("--derive", is_flag=True, help=text)(function)
+
+
 def allow_owed_option(function: F) -> F:
     """``--allow-owed N``."""
     text = "Switch although up to N rows are still owed; kept in the audit log."

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transvase.core.connect import connect
 from transvase.core.encoders import load
+from transvase.core.encoders.derivation import Derivation, derivation_of
 from transvase.core.ports import Store
 from transvase.core.space import UNKNOWN
 from transvase.migrations.encoding import shared
@@ -29,6 +30,11 @@ def opened(url: str | None) -> Iterator[Store]:
 def encoders() -> Encoders:
     """Every model of this process, each loaded once."""
     return shared(load)
+
+
+def derivations(enc: str, source: str) -> Derivation | None:
+    """How the documents of ENC come from those of the Space with this id, read from the model's files; None where they do not."""
+    return derivation_of(enc, source=source)
 
 
 def enc_as_kept(enc: str) -> str:

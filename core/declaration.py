@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import BadValue, SpaceMismatch
 from .space import UNKNOWN, Space
 
 
@@ -27,6 +28,13 @@ class Declaration:
     """Element type in the store: ``vector`` or ``halfvec``."""
     adopted: bool = False
     """True for a place that was the user's before it was ours."""
+    shares: str = ""
+    """The site whose vectors it serves under a name of its own; empty where its site is its own and bears its name."""
+
+    @property
+    def site(self) -> str:
+        """Where its vectors lie, by the name of the index that was first there: two indexes of one site hold the same vectors."""
+        return self.shares or self.name
 
     @property
     def label(self) -> str:
@@ -56,6 +64,15 @@ class Alias:
     generation: int
     """Grows with every change of what the alias declares; each answer of a search carries it."""
 
+    @property
+    def kept(self) -> tuple[Declaration, ...]:
+        """The sites that must receive every write, each by one declaration: by the live one where both share a site."""
+        sites: dict[str, Declaration] = {}
+        for side in (self.live, self.shadow):
+            if side is not None and side.space is not None:
+                sites.setdefault(side.site, side)
+        return tuple(sites.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -65,3 +82,20 @@ class Proposal:
     source: Source
     space: Space | None
     encoder: str
+
+
+def same_documents(one: Declaration, space: Space) -> bool:
+    """True when the document vectors of ``space`` are those that an index holds: only the queries differ."""
+    return one.space is not None and one.space.documents == space.documents
+
+
+def shareable(target: Declaration, live: Declaration) -> None:
+    """Return when ``target`` may serve the vectors of ``live`` as they stand under a name of its own.
+
+    SpaceMismatch where the document vectors are of another Space; BadValue where the two differ in anything but the queries.
+    """
+    if target.space is None or not same_documents(live, target.space):
+        raise SpaceMismatch(expected=live.label, found=target.label, where=live.site)
+    here = (live.site, live.width, live.metric, live.form, live.text, live.adopted)
+    if (target.shares, target.width, target.metric, target.form, target.text, target.adopted) != here:
+        raise BadValue("target", target.name, why=f"what shares the site of {live.name} differs from it in its queries alone")

@@ -17,7 +17,8 @@
     └── WorldFailed                 3   the database, the disk or a model failed under us
         ├── StoreFailed                 the database refused, broke or went away
         ├── LockNotGained               a lock was not free within its budget
-        └── EncoderFailed               a model that could not be loaded or run
+        ├── EncoderFailed               a model that could not be loaded or run
+        └── EndpointFailed              a service behind a URL gave no answer
 
 Foreign exceptions are translated at one place per adapter; ``__cause__`` keeps the original.
 """
@@ -174,6 +175,14 @@ class EncoderFailed(WorldFailed):
     def __init__(self, encoder: str, why: str) -> None:
         self.encoder, self.why = encoder, why
         super().__init__(f"encoder {encoder}: {why}")
+
+
+class EndpointFailed(WorldFailed):
+    """A service behind a URL gave no answer, however often it was asked."""
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url, self.why = url, why
+        super().__init__(f"{url}: {why}")
 
 
 def _sentence(fact: str, hint: str) -> str:

@@ -46,6 +46,23 @@ class Place:
     """Records passed so far."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A stretch of records in key order with the vectors that one index holds for them, from one snapshot.
+
+    ``records`` have a text that was not read, and a vector that is the text's own as far as the store can tell: row i of
+    ``vectors``. ``lacking`` have a text and no such vector: it is owed, missing, zero, not finite or of another text.
+    """
+
+    records: tuple[Record, ...]
+    vectors: Vectors
+    lacking: tuple[Key, ...]
+    after: Key | None
+    """The last key of the stretch; None where nothing was left."""
+    passed: int
+    """Records in it, those without a text among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a search gave, with the alias' generation that the same statement saw."""
@@ -56,7 +73,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """Entries of the outbox about one key. ``only`` names the one index it is still owed to; None: every kept index."""
+    """Entries of the outbox about one key. ``only`` names the one site it is still owed to; None: every kept site."""
 
     key: Key
     entries: tuple[int, ...]

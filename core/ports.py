@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .declaration import Alias, Declaration, Proposal, Source
-from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Switch
+from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Stretch, Switch
 from .migration import Migration
 from .record import Key, Record
 from .space import Role, Space, Vectors
@@ -40,6 +40,7 @@ __all__ = [
     "Proposal",
     "Source",
     "Store",
+    "Stretch",
     "Switch",
 ]
 
@@ -106,10 +107,25 @@ class Index(Protocol):
         """How far the fill of this index has come."""
         ...
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
         """Write vectors where the index has none yet and the text is still that of the record; keep the place with them.
 
-        ``records`` are those with a text. Returns how many were written. All or nothing; SpaceMismatch for foreign vectors.
+        ``records`` are those with a text; the keys of ``lacking`` have one too, and are left owed to this index alone. Returns
+        how many were written. All or nothing; SpaceMismatch for foreign vectors, NotReady for a site that was there before it.
+        """
+        ...
+
+    def stretch(self, after: Key | None, *, limit: int) -> Stretch:
+        """The next ``limit`` records in key order with the vectors held for them; fewer at the end only.
+
+        NotReady where nobody knows the index' Space.
+        """
+        ...
+
+    def owe(self) -> int:
+        """Leave owed, to this site alone, every key whose vector it lacks: missing, zero, or known to be of another text.
+
+        What is owed already stays as it is. Returns how many keys were added; NotReady while nothing is captured.
         """
         ...
 
@@ -223,7 +239,10 @@ class Store(Protocol):
         ...
 
     def create(self, alias: str, target: Declaration) -> None:
-        """Make the empty target and capture every write from now on; idempotent."""
+        """Make the empty target, or a second name for the site that it shares, and capture every write from now on; idempotent.
+
+        SpaceMismatch where the site holds document vectors of another Space than the target's.
+        """
         ...
 
     def captures(self, alias: str) -> bool:
@@ -246,11 +265,17 @@ class Store(Protocol):
         ...
 
     def discard(self, alias: str, index: str) -> None:
-        """Remove an index that is not live, and the capture if nothing else needs it; idempotent."""
+        """Remove an index that is not live, and the capture if nothing else needs it; idempotent.
+
+        A site that the live index serves too stays whole: only the name goes.
+        """
         ...
 
     def retire(self, alias: str, index: str, *, drop: bool) -> str:
-        """End an index that was live: remove what is ours, rename (or ``drop``) what was the user's. Says what was done."""
+        """End an index that was live: remove what is ours, rename (or ``drop``) what was the user's. Says what was done.
+
+        A site that the live index serves too stays whole: only the name goes.
+        """
         ...
 
     def witness(self, alias: str, index: str) -> str:

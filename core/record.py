@@ -29,6 +29,13 @@ class Record:
     """What the store gave to recognise the text by, where that is cheaper than the digest; it means nothing elsewhere."""
     _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
+    @classmethod
+    def unread(cls, key: Key, *, digest: bytes, token: int | None) -> Record:
+        """A record with a text of which only the digest was read: enough to see later whether it is still the same."""
+        record = cls(key, None, token=token)
+        object.__setattr__(record, "_digest", digest)
+        return record
+
     @property
     def digest(self) -> bytes | None:
         """Digest of the text that was read; what is written later is compared with the text as it is then."""

@@ -34,9 +34,21 @@ class Role(StrEnum):
     DOCUMENT = "document"
 
 
+class Side(StrEnum):
+    """Whose vectors a matrix moves: those of both roles, or the queries' alone."""
+
+    BOTH = "both"
+    QUERY = "query"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """The facts that change a vector. ``weights``, ``tokenizer`` and ``modules`` are digests of content, never of places."""
+    """The facts that change a vector. ``weights``, ``tokenizer`` and ``modules`` are digests of content, never of places.
+
+    ``derived_from`` is the id of the Space whose vectors, times one matrix and then normalised, are this one's (a linear
+    adapter, a Matryoshka cut). ``documents_of`` is the id of the Space whose document vectors these are, unchanged: only
+    the queries differ. Both are empty for a Space that stands for itself.
+    """
 
     weights: str
     tokenizer: str
@@ -48,21 +60,39 @@ class Space:
     max_length: int
     dimension: int
     derived_from: str = ""
+    documents_of: str = ""
 
     @property
     def id(self) -> str:
         """``s`` and 16 hexadecimal digits: the digest of all the facts above."""
         return _id(self)
 
-    def truncated(self, dimension: int) -> Space:
-        """The Space of this one's vectors cut to ``dimension`` and normalised again."""
-        if not 0 < dimension <= self.dimension:
-            raise BadValue("dimension", dimension, why=f"a cut of {self.id} lies between 1 and {self.dimension}")
-        return self if dimension == self.dimension else replace(self, dimension=dimension, derived_from=self.id)
+    @property
+    def documents(self) -> str:
+        """The id of the Space that the document vectors belong to: two Spaces that agree in it can share one index."""
+        return self.documents_of or self.id
+
+    def adapted(self, matrix: str, *, dimension: int, side: Side) -> Space:
+        """The Space of this one's vectors times a matrix, normalised again.
+
+        ``matrix`` is a digest of its content, ``dimension`` what it leads to. On the query's side alone the documents stay,
+        and with them the dimension; BadValue where it differs, or is none.
+        """
+        if dimension < 1 or (side is Side.QUERY and dimension != self.dimension):
+            why = f"documents that stay have {self.dimension}" if side is Side.QUERY else "a matrix leads to 1 or more"
+            raise BadValue("dimension", dimension, why=why)
+        rest = replace(
+            self,
+            weights=_digest(["adapted", self.weights, matrix]),
+            modules=_digest(["adapted", self.modules, str(side)]),
+        )
+        if side is Side.QUERY:
+            return replace(rest, derived_from="", documents_of=self.documents)
+        return replace(rest, dimension=dimension, normalised=True, derived_from=self.id, documents_of="")
 
     def as_json(self) -> dict[str, object]:
         """The facts and the id, as they are written into ``space.json`` and into the database."""
-        return {"id": self.id, **asdict(self)}
+        return {"id": self.id, **_facts(self)}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, object]) -> Space:
@@ -80,7 +110,19 @@ class Space:
 @lru_cache(maxsize=1024)
 def _id(space: Space) -> str:
     """Remembered, because a reader compares it in every search."""
-    return "s" + hashlib.sha256(json.dumps(asdict(space), sort_keys=True).encode()).hexdigest()[:16]
+    return "s" + _digest(_facts(space))[:16]
+
+
+def _facts(space: Space) -> dict[str, object]:
+    """All facts by name; one that came later is left out where it says nothing, for ids are stored and must stay."""
+    facts: dict[str, object] = asdict(space)
+    if not space.documents_of:
+        del facts["documents_of"]
+    return facts
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

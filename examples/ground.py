@@ -18,8 +18,8 @@ from pgvector import Vector
 from pgvector.psycopg import register_vector
 from transvase.adapters.postgres.embedded import start
 from transvase.core.encoders import load, space_of, write_space
+from transvase.core.export import export
 from transvase.core.space import Role
-from transvase.core.training.export import export
 from transvase.migrations.runner import silent
 
 PLACE = Path(".transvase").resolve()

@@ -6,10 +6,8 @@ table. What changes behind the reader's back is in the outbox, since the capture
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,12 +17,12 @@ from transvase.core.ports import Corpus, Declaration, Encoder, Index, Place, Pro
 from transvase.core.record import Key, Record
 from transvase.core.space import Role, Vectors
 
+from .derive import Derivations, derive, warm, way
 from .encoding import encode_each, encoder_for
-from .pipeline import overlap
+from .pouring import Batch, pour
 from .repeats import Repeats
 from .runner import Encoders, Outcome, declared, make, silent
 from .sync import Worker
-from .throttle import Throttle
 
 BATCH: Final = 10_000
 """Records of one transaction, at most: large enough for a binary COPY, small enough to lose."""
@@ -44,19 +42,7 @@ LEAST: Final = 32
 SETTLE_S: Final = 60.0
 """Time for paying what was owed when the end of the table was reached; what remains is paid by a worker or by ``prove``."""
 
-BEGUN: Final = "fill begins"
-"""The line of the audit log from which ``status`` takes the rate of the run."""
-
 _WARMING: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of one transaction with a text, the digests of their texts, and the place they lead to."""
-
-    records: tuple[Record, ...]
-    digests: tuple[bytes, ...]
-    place: Place
 
 
 class Pace:
@@ -81,71 +67,85 @@ class Pace:
             self._by_time = max(int(BATCH_S * count / max(seconds, 1e-6)), LEAST)
 
 
-def fill(store: Store, alias: str, *, encoders: Encoders, progress: Progress = silent) -> Outcome:
+def fill(
+    store: Store, alias: str, *, encoders: Encoders, derivations: Derivations | None = None, progress: Progress = silent
+) -> Outcome:
     """Fill the target of the open migration to the end and build its index; goes on where an earlier run stopped.
 
-    EncoderFailed names the row whose text the model cannot take; StoreFailed leaves everything up to the last batch in place.
+    With ``derivations`` the vectors are computed from those of the source (NotReady where they cannot be). A target that shares
+    the source's site has nothing to be filled: what the site lacks is made owed. EncoderFailed names the row whose text the
+    model cannot take; StoreFailed leaves everything up to the last batch in place.
     """
     store.alias(alias)
     with store.hold(alias):
-        return filled(store, alias, encoders=encoders, worker=Worker(store, alias, encoders), progress=progress)
+        worker = Worker(store, alias, encoders)
+        return filled(store, alias, encoders=encoders, worker=worker, derivations=derivations, progress=progress)
 
 
-def filled(store: Store, alias: str, *, encoders: Encoders, worker: Worker, progress: Progress) -> Outcome:
+def filled(
+    store: Store,
+    alias: str,
+    *,
+    encoders: Encoders,
+    worker: Worker,
+    derivations: Derivations | None = None,
+    progress: Progress,
+) -> Outcome:
     """As ``fill``, for a caller that holds the alias."""
 
     def effect(migration: Migration) -> dict[str, object]:
-        target = declared(store.alias(alias), migration.target)
+        now = store.alias(alias)
+        source, target = declared(now, migration.source), declared(now, migration.target)
+        assert source is not None, "the guard has seen that the source is live"
         assert target is not None, "the guard has seen that writes are captured for the target"
-        encoder, index = encoder_for(target, encoders), store.index(alias, target.name)
-        figures = _pour(store, alias, index=index, encoder=encoder, progress=progress)
+        derivation = None if derivations is None else way(source, target, derivations)
+        index = store.index(alias, target.name)
+        if target.shares:
+            return {"rows": store.corpus(alias).count(), "rows_this_run": 0, **_shared(index, worker, progress)}
+        if derivation is None:
+            figures = _pour(store, alias, index=index, encoder=encoder_for(target, encoders), progress=progress)
+        else:
+            held = store.index(alias, source.name)
+            figures = derive(store, alias, source=held, target=index, derivation=derivation, encoders=encoders, progress=progress)
         owed = worker.pay_up(deadline_s=SETTLE_S)
         progress("building the index", 0, 0)
         index.build(progress)
-        texts = [record.text or "" for record in store.corpus(alias).sample(_WARMING, seed=1)]
-        index.warm(encode_each(encoder, texts, Role.QUERY).vectors)
+        if derivation is None:
+            texts = [record.text or "" for record in store.corpus(alias).sample(_WARMING, seed=1)]
+            index.warm(encode_each(encoder_for(target, encoders), texts, Role.QUERY).vectors)
+        else:
+            warm(index)
         return {**figures, "owed": owed}
 
     return make(store, alias, Move.FILL, effect)
 
 
+def _shared(index: Index, worker: Worker, progress: Progress) -> dict[str, object]:
+    """Nothing is to be written: the vectors are there. What the site lacks is made owed, and paid."""
+    progress("looking for what is lacking", 0, 0)
+    lacking = index.owe()
+    return {"lacking": lacking, "owed": worker.pay_up(deadline_s=SETTLE_S)}
+
+
 def _pour(store: Store, alias: str, *, index: Index, encoder: Encoder, progress: Progress) -> dict[str, object]:
-    """Pour from the index's place to the end of the table."""
-    place, corpus = index.place(), store.corpus(alias)
+    """Pour encoded texts; equal ones are encoded once in a run."""
+    corpus, pace, place = store.corpus(alias), Pace(), index.place()
     if place.finished:
         return {"rows": place.done, "rows_this_run": 0}
-    total, started, stop = corpus.count(), time.monotonic(), threading.Event()
-    store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
-    throttle, repeats, pace = (
-        Throttle(store, alias, progress=progress),
-        Repeats(index.declaration.width, corpus.repeated()),
-        Pace(),
-    )
-    reached, waited = place.done, 0.0
+    repeats = Repeats(index.declaration.width, corpus.repeated())
 
-    def work(batch: Batch) -> tuple[Batch, Vectors]:
-        nonlocal waited
-        waited += throttle.wait(reached, total, stop=stop)
+    def vectors(batch: Batch) -> Vectors:
         begun = time.monotonic()
-        vectors = _encode(batch, encoder, repeats, index.declaration)
+        made = _encode(batch, encoder, repeats, index.declaration)
         pace.encoded(len(batch.records), time.monotonic() - begun)
-        return batch, vectors
-
-    def write(item: tuple[Batch, Vectors]) -> None:
-        nonlocal reached
-        batch, vectors = item
-        index.fill(batch.records, vectors, place=batch.place)
-        reached = batch.place.done
-        progress("filling", reached, max(total, reached))
+        return made
 
     try:
-        overlap(batches(corpus, place, pace), work, write, stop=stop)
+        return pour(
+            store, alias, index, batches=lambda reached: batches(corpus, reached, pace), vectors=vectors, progress=progress
+        )
     finally:
         repeats.close()
-    seconds = time.monotonic() - started
-    passed = reached - place.done
-    rate = round(passed / max(seconds - waited, 1e-9), 1)
-    return {"rows": reached, "rows_this_run": passed, "rows_per_s": rate, "waited_s": round(waited, 1)}
 
 
 def batches(corpus: Corpus, place: Place, pace: Pace) -> Iterator[Batch]:
@@ -162,8 +162,8 @@ def batches(corpus: Corpus, place: Place, pace: Pace) -> Iterator[Batch]:
 
 
 def _batch(records: Sequence[Record], place: Place) -> Batch:
-    kept = tuple(record for record in records if record.text is not None)
-    return Batch(kept, tuple(record.digest or b"" for record in kept), place)
+    # The digest is asked for here, where the reading thread has the time: every later step finds it remembered.
+    return Batch(tuple(record for record in records if record.digest is not None), place)
 
 
 def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaration) -> Vectors:
@@ -171,8 +171,9 @@ def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaratio
     shared = repeats.shared(batch.records)
     if not shared.any():
         return _encode_all(encoder, batch.records)
+    digests = [record.digest or b"" for record in batch.records]
     first: dict[bytes, int] = {}
-    for row, digest in enumerate(batch.digests):
+    for row, digest in enumerate(digests):
         first.setdefault(digest, row)
     known = repeats.find(digest for digest, row in first.items() if shared[row])
     fresh = [digest for digest in first if digest not in known]
@@ -180,11 +181,11 @@ def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaratio
     matrix = made.of(target.space, where=target.name)
     again = [row for row, digest in enumerate(fresh) if shared[first[digest]]]
     repeats.keep([fresh[row] for row in again], matrix[again])
-    if len(fresh) == len(batch.digests):
+    if len(fresh) == len(digests):
         return made
     at = {digest: row for row, digest in enumerate(fresh)}
-    whole = np.empty((len(batch.digests), target.width), np.float32)
-    for row, digest in enumerate(batch.digests):
+    whole = np.empty((len(digests), target.width), np.float32)
+    for row, digest in enumerate(digests):
         whole[row] = matrix[at[digest]] if digest in at else known[digest]
     return Vectors(made.space, whole)
 

@@ -9,8 +9,10 @@ from transvase.core.migration import Migration, Move, Phase
 from transvase.core.ports import Progress, Store
 
 from .cutover import cut_over, lapse
+from .derive import Derivations, way
 from .fill import filled
 from .open import opened
+from .plan import attempt_of, target_of
 from .prove import proven, sentence
 from .runner import Encoders, Outcome, declared, mend, silent
 from .switch import DEADLINE_S
@@ -31,10 +33,13 @@ def migrate(
     until: Phase = Phase.PROVEN,
     allow_owed: int = 0,
     deadline_s: float = DEADLINE_S,
+    derivations: Derivations | None = None,
     progress: Progress = silent,
     report: Report = lambda _: None,
 ) -> Outcome:
     """Go on to ``until``, opening a migration to the encoder ``to`` if none is open. Never cuts over unless told ``until`` live.
+
+    With ``derivations`` the fill computes the new vectors from the stored old ones; without, it encodes the texts.
 
     Raises what the single moves raise; what they did stays done, and the same call goes on from there.
     """
@@ -45,11 +50,17 @@ def migrate(
         progress("loading the encoder", 0, 0)
         encoders(to)
     with store.hold(alias):
-        migration = _entered(store, alias, to=to, encoders=encoders, progress=progress)
+        migration = _entered(store, alias, to=to, encoders=encoders, derivations=derivations, progress=progress)
         worker = Worker(store, alias, encoders, report=report)
         with beside(worker):
             while ROAD.index(migration.phase) < ROAD.index(until):
-                _step(store, migration, encoders, worker=worker, allow_owed=allow_owed, deadline_s=deadline_s, progress=progress)
+                match migration.phase:
+                    case Phase.SHADOWING:
+                        filled(store, alias, encoders=encoders, worker=worker, derivations=derivations, progress=progress)
+                    case Phase.FILLED:
+                        _prove(store, alias, encoders, worker=worker, progress=progress)
+                    case _:
+                        cut_over(store, alias, worker=worker, allow_owed=allow_owed, deadline_s=deadline_s, progress=progress)
                 migration = _now(store, alias) or migration
     return Outcome(migration, {"paid_meanwhile": worker.paid})
 
@@ -63,12 +74,17 @@ def _now(store: Store, alias: str) -> Migration | None:
     return lapse(store, mended[1].migration if mended else found)
 
 
-def _entered(store: Store, alias: str, *, to: str | None, encoders: Encoders, progress: Progress) -> Migration:
-    """The open migration, opened now if there is none; NotReady when it leads elsewhere than ``to``."""
+def _entered(
+    store: Store, alias: str, *, to: str | None, encoders: Encoders, derivations: Derivations | None, progress: Progress
+) -> Migration:
+    """The open migration, opened now if there is none; NotReady when it leads elsewhere than ``to``, or cannot be derived."""
     found = _now(store, alias)
     if found is None or found.ended or found.phase is Phase.PLANNED:
         if to is None:
             raise NotReady(_VERB, f"no migration of {alias!r} is open; say where to with `--to ENC`")
+        if derivations is not None:
+            now = store.alias(alias)
+            way(now.live, target_of(now, encoders(to), attempt=attempt_of(found)), derivations)
         return opened(store, alias, to=to, encoders=encoders, progress=progress).migration
     target = declared(store.alias(alias), found.target)
     if to is not None and target is not None and target.space != encoders(to).space:
@@ -76,23 +92,7 @@ def _entered(store: Store, alias: str, *, to: str | None, encoders: Encoders, pr
     return found
 
 
-def _step(
-    store: Store,
-    migration: Migration,
-    encoders: Encoders,
-    *,
-    worker: Worker,
-    allow_owed: int,
-    deadline_s: float,
-    progress: Progress,
-) -> None:
-    alias = migration.alias
-    match migration.phase:
-        case Phase.SHADOWING:
-            filled(store, alias, encoders=encoders, worker=worker, progress=progress)
-        case Phase.FILLED:
-            verdict = proven(store, alias, encoders=encoders, worker=worker, progress=progress)
-            if not verdict.passed:
-                raise NotReady(Move.PROVE, sentence(verdict))
-        case _:
-            cut_over(store, alias, worker=worker, allow_owed=allow_owed, deadline_s=deadline_s, progress=progress)
+def _prove(store: Store, alias: str, encoders: Encoders, *, worker: Worker, progress: Progress) -> None:
+    verdict = proven(store, alias, encoders=encoders, worker=worker, progress=progress)
+    if not verdict.passed:
+        raise NotReady(Move.PROVE, sentence(verdict))

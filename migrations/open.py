@@ -34,7 +34,8 @@ def opened(store: Store, alias: str, *, to: str, encoders: Encoders, progress: P
     def effect(_: Migration) -> dict[str, object]:
         progress("creating the target and capturing writes", 0, 0)
         store.create(alias, target)
-        return {"encoder": target.encoder, "space": target.label, "width": target.width}
+        shared = {"shares": target.shares} if target.shares else {}
+        return {"encoder": target.encoder, "space": target.label, "width": target.width, **shared}
 
     return make(store, alias, Move.OPEN, effect)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from transvase.core.declaration import same_documents
 from transvase.core.fence import fence
 from transvase.core.migration import Migration
 from transvase.core.ports import Alias, Declaration, Encoder, Outlook, Progress, Store
 from transvase.core.record import Record
 from transvase.core.space import Role, Space
 
+from .derive import Derivations
 from .runner import Encoders, silent
+from .shortcut import Shortcut, foreseen
 
 WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
 """Dimensions that an approximate index takes, by element type (pgvector 0.8)."""
@@ -47,14 +50,21 @@ class Plan:
     outlook: Outlook
     effort: Effort
     fenced: bool
+    shortcut: Shortcut | None
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """``query-only`` where the vectors stay as they are; ``derived`` where they can be computed; ``full`` otherwise."""
+        return "query-only" if self.target.shares else "full" if self.shortcut is None else "derived"
 
     def as_json(self) -> dict[str, object]:
         """The one object that ``plan`` writes."""
         live, target, effort, outlook = self.alias.live, self.target, self.effort, self.outlook
         return {
             "alias": self.alias.name,
+            "kind": self.kind,
             "source": {"index": live.name, "space": live.label, "width": live.width},
             "target": {"index": target.name, "space": target.label, "width": target.width, "encoder": target.encoder},
             "rows": outlook.records,
@@ -68,12 +78,21 @@ class Plan:
                 for k in outlook.locks
             ],
             "fenced": self.fenced,
+            "derive": None if self.shortcut is None else self.shortcut.as_json(),
             "refusals": list(self.refusals),
             "warnings": list(self.warnings),
         }
 
 
-def plan(store: Store, alias: str, *, to: str, encoders: Encoders, progress: Progress = silent) -> Plan:
+def plan(
+    store: Store,
+    alias: str,
+    *,
+    to: str,
+    encoders: Encoders,
+    derivations: Derivations = lambda _enc, _source: None,
+    progress: Progress = silent,
+) -> Plan:
     """Look at the alias, the store and a sample of texts; nothing is changed."""
     progress("loading the encoder", 0, 0)
     encoder = encoders(to)
@@ -84,12 +103,16 @@ def plan(store: Store, alias: str, *, to: str, encoders: Encoders, progress: Pro
     outlook = store.outlook(alias, target)
     effort = _effort(encoder, records, rows=outlook.records)
     progress("encoding a sample", len(records), len(records))
+    if target.shares:
+        effort = replace(effort, seconds=0.0)
+    shortcut = None if target.shares else foreseen(store, now, encoder, derivations, rows=outlook.records)
     return Plan(
         alias=now,
         target=target,
         outlook=outlook,
         effort=effort,
         fenced=target.width != now.live.width,
+        shortcut=shortcut,
         refusals=(*refusals(now, encoder.space, migration), *outlook.refusals),
         warnings=(*_warnings(now, target, effort), *outlook.warnings),
     )
@@ -103,15 +126,21 @@ def attempt_of(migration: Migration | None) -> int:
 
 
 def target_of(alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
-    """What would be made for the alias: a name that was never used, and a width that fences it off from the live index."""
+    """What would be made for the alias: a name that was never used, and a width that fences it off from the live index.
+
+    A space whose documents are those of the live one is a second name for the same site: there is nothing to fence off.
+    """
     live = alias.live
     name = alias.name
     if len(name.encode()) > _ALIAS_BYTES:
         name = name.encode()[: _ALIAS_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    name = f"{name}_{attempt}_{encoder.space.id[:8]}"
+    if same_documents(live, encoder.space):
+        return replace(live, name=name, space=encoder.space, encoder=encoder.name, shares=live.site)
     native = encoder.space.dimension
     form = form_for(live.form, native)
     return Declaration(
-        name=f"{name}_{attempt}_{encoder.space.id[:8]}",
+        name=name,
         space=encoder.space,
         encoder=encoder.name,
         text=alias.source.text,
@@ -162,7 +191,12 @@ def _effort(encoder: Encoder, records: Sequence[Record], *, rows: int) -> Effort
 
 def _warnings(alias: Alias, target: Declaration, effort: Effort) -> tuple[str, ...]:
     found = []
-    if target.width == alias.live.width:
+    if target.shares:
+        found.append(
+            f"no fence, and none is needed: {alias.live.name} keeps its vectors, which both encoders search alike; only queries "
+            "are made another way, so a query of either is compared with what it was made for"
+        )
+    elif target.width == alias.live.width:
         found.append(
             f"no fence: {target.width} dimensions are the most that an index over {target.form} takes, so the database cannot "
             "refuse a vector of the old space; only Transvase's own readers are safe from mixing"

@@ -6,11 +6,13 @@ from transvase.core.migration import Migration, Move
 from transvase.core.ports import Progress, Store
 
 from .cutover import BEGUN
-from .runner import Outcome, make, silent
+from .runner import Outcome, declared, make, silent
 
 
 def retire(store: Store, alias: str, *, drop: bool = False, progress: Progress = silent) -> Outcome:
     """Remove the old side where it is ours; rename an adopted column, or with ``drop`` remove it. There is no way back.
+
+    Where the live index shares its site, only the old name ends: nothing is removed or renamed, ``drop`` or not.
 
     The figures say how often the old side's index was read since the cutover, and what was done.
     """
@@ -29,7 +31,14 @@ def retire(store: Store, alias: str, *, drop: bool = False, progress: Progress =
 
 
 def old_side_reads(store: Store, migration: Migration) -> int | None:
-    """Scans of the old side's index since the cutover; None when the store's counter was set back or the line is missing."""
+    """Scans of the old side's index since the cutover; None when the store's counter was set back or the line is missing.
+
+    None as well where both sides search the same index: nobody can tell by which name.
+    """
+    alias = store.alias(migration.alias)
+    old = declared(alias, migration.source)
+    if old is None or old.site == alias.live.site:
+        return None
     lines = [event for event in store.journal.history(migration.alias) if event.what == BEGUN]
     then = lines[-1].facts.get("source_scans") if lines else None
     now = store.index(migration.alias, migration.source).scans()

@@ -59,15 +59,17 @@ def declared(alias: Alias, index: str) -> Declaration | None:
 def observe(store: Store, migration: Migration, *, allowed: int = 0, verdict: Verdict | None = None) -> Facts:
     """What the store shows of this migration now."""
     alias = store.alias(migration.alias)
-    source = declared(alias, migration.source)
+    source, target = declared(alias, migration.source), declared(alias, migration.target)
     there = store.there(migration.target)
+    shared = target is not None and bool(target.shares)
     return Facts(
         live=alias.live.name,
         owed=store.outbox(migration.alias).owed(),
         allowed=allowed,
         captured=store.captures(migration.alias),
         filled=there and store.index(migration.alias, migration.target).place().finished,
-        built=there and store.built(migration.target),
+        # A site that is searched today, with an index over it or without, is searched just so under another name.
+        built=there and (shared or store.built(migration.target)),
         source_kept=source is not None and source.space is not None,
         source_there=store.there(migration.source),
         target_there=there,

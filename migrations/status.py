@@ -10,7 +10,7 @@ from transvase.core.migration import Migration, Phase, destination
 from transvase.core.ports import Alias, Place, Store
 from transvase.core.space import UNKNOWN
 
-from .fill import BEGUN
+from .pouring import BEGUN
 from .runner import declared, overtaken
 from .throttle import reason
 

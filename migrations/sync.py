@@ -127,14 +127,14 @@ class Worker:
         return {debt.key: set(debt.entries) for debt in outbox.read(limit=owed)} if owed else {}
 
     def _prepare(self, alias: Alias, debts: Sequence[Debt], records: Sequence[Record]) -> tuple[list[Debt], list[Payment]]:
-        """Encode for every kept index; debts with a text that failed are left out whole and stay owed."""
+        """Encode for every kept site; debts with a text that failed are left out whole and stay owed."""
         only = {debt.key: debt.only for debt in debts}
         due = [record for record in records if self._poisoned.get(record.key, b"") != record.digest]
         bad = {record.key for record in records} - {record.key for record in due}
         payments = []
-        for index in (alias.live, alias.shadow):
-            mine = [r for r in due if r.text is not None and index is not None and only[r.key] in (None, index.name)]
-            if index is None or index.space is None or not mine:
+        for index in alias.kept:
+            mine = [r for r in due if r.text is not None and only[r.key] in (None, index.site)]
+            if not mine:
                 continue
             encoded = encode_each(encoder_for(index, self._encoders), [r.text or "" for r in mine], Role.DOCUMENT)
             for row, why in encoded.failed.items():

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Two test processes share two processors: a matrix product that spreads its threads over both waits for the other's
+# (20 s of such tests took 150). The number is read when numpy is imported, so it is set before anything else is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 import tempfile
 import warnings

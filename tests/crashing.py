@@ -26,6 +26,7 @@ from scenery import Ground
 from transvase.core.connect import connect
 from transvase.core.migration import Phase
 from transvase.core.ports import Store
+from transvase.migrations import derive as deriving
 from transvase.migrations import fill as filling
 from transvase.migrations import prove as proving
 from transvase.migrations.abort import abort
@@ -53,7 +54,10 @@ MOVES: Final[Mapping[str, Callable[[Store], object]]] = {
     "adopt": lambda s: scenery.adopted(s, GROUND),
     "open": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("new"), encoders=scenery.encoder),
     "open on": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("newer"), encoders=scenery.encoder),
+    "open queries": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("asking old"), encoders=scenery.encoder),
+    "open derived": lambda s: open_target(s, GROUND.alias, to=GROUND.enc("turned old"), encoders=scenery.encoder),
     "fill": lambda s: fill(s, GROUND.alias, encoders=scenery.encoder),
+    "derive": lambda s: fill(s, GROUND.alias, encoders=scenery.encoder, derivations=scenery.derivations),
     "prove": _passed,
     "cutover": lambda s: cutover(s, GROUND.alias, encoders=scenery.encoder),
     "rollback": lambda s: rollback(s, GROUND.alias, encoders=scenery.encoder),
@@ -68,7 +72,10 @@ MOVES: Final[Mapping[str, Callable[[Store], object]]] = {
 LEADS_TO: Final[Mapping[str, Phase]] = {
     "open": Phase.SHADOWING,
     "open on": Phase.SHADOWING,
+    "open queries": Phase.SHADOWING,
+    "open derived": Phase.SHADOWING,
     "fill": Phase.FILLED,
+    "derive": Phase.FILLED,
     "prove": Phase.PROVEN,
     "cutover": Phase.LIVE,
     "rollback": Phase.FILLED,
@@ -85,6 +92,7 @@ _BESIDE: Final = ("transvase-", "pool-")
 def small(change: Callable[[Any, str, int], None]) -> None:
     """Make batches and samples small with ``change`` (setattr, or a monkeypatch of it), so that a walk is short."""
     change(filling, "BATCH", BATCH)
+    change(deriving, "BATCH", BATCH)
     change(scene, "SAMPLE", 40)
     change(scene, "QUERIES", 6)
 
@@ -157,7 +165,7 @@ def _child(url: str, move: str, die_at: int, report: int) -> None:
 
 def _serve() -> None:
     small(setattr)
-    for name in ("old", "new", "newer"):
+    for name in ("old", "new", "newer", "asking old", "turned old"):
         scenery.encoder(GROUND.enc(name))
     for line in sys.stdin:
         url, move, die_at = json.loads(line)

@@ -16,11 +16,13 @@ from uuid import UUID
 import numpy as np
 import psycopg
 from costless import HashEncoder
+from linear import Linear, adapter, cut
 from numpy.typing import NDArray
 from psycopg import sql
-from transvase.core.ports import Source, Store
+from transvase.core.encoders.derivation import Derivation
+from transvase.core.ports import Encoder, Source, Store
 from transvase.core.record import Key, KeyPart
-from transvase.core.space import Role
+from transvase.core.space import Role, Side
 from transvase.migrations.adopt import Adopted, adopt
 from transvase.migrations.sync import Worker
 
@@ -29,10 +31,25 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @lru_cache
-def encoder(enc: str) -> HashEncoder:
-    """``old/16`` is the encoder of that name and dimension: the same vectors in every process."""
-    name, _, dimension = enc.partition("/")
-    return HashEncoder(enc, dimension=int(dimension), seed=SEEDS[name])
+def encoder(enc: str) -> Encoder:
+    """``old/16`` is that encoder of that dimension, ``turned old/16`` one made of it: the same vectors in every process."""
+    kind, _, of = enc.partition(" ")
+    match kind:
+        case "asking":
+            return adapter(enc, encoder(of), side=Side.QUERY)
+        case "turned":
+            return adapter(enc, encoder(of))
+        case "half":
+            return cut(enc, encoder(of), encoder(of).space.dimension // 2)
+        case _:
+            name, _, dimension = enc.partition("/")
+            return HashEncoder(enc, dimension=int(dimension), seed=SEEDS[name])
+
+
+def derivations(enc: str, source: str) -> Derivation | None:
+    """The way from one of these Spaces to another, as the files of a model would tell."""
+    made = encoder(enc)
+    return made.derivation if isinstance(made, Linear) and made.side is Side.BOTH and made.base.space.id == source else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +244,9 @@ def held_by(connection: Connection, ground: Ground, side: str) -> Held:
 
 
 def side_rows(connection: Connection, ground: Ground, side: str) -> Held:
-    """Keys, digests and vectors of a side table."""
+    """Keys, digests and vectors of a side table, under whichever name it is served."""
+    place = connection.execute("SELECT coalesce(nullif(shares, ''), name) FROM transvase_control.index WHERE name = %s", (side,))
+    side = next(iter(place), (side,))[0]
     ks = sql.SQL(", ").join(sql.Identifier(f"k{i}") for i in range(1, len(ground.key) + 1))
     query = sql.SQL("SELECT digest, embedding::text, {} FROM {}").format(ks, sql.Identifier("transvase_control", side))
     return {tuple(row[2:]): (bytes(row[0]), numbers(row[1])) for row in connection.execute(query)}

@@ -229,7 +229,7 @@ def target(world: World, alias: str = "docs", *, name: str = "docs_1", encoder: 
     """What a migration of the alias to ``encoder`` would make: one dimension wider where it must be fenced."""
     live = world.store.alias(alias).live
     width = encoder.space.dimension + (encoder.space.dimension == live.width)
-    return replace(live, name=name, space=encoder.space, encoder=encoder.name, width=width, adopted=False)
+    return replace(live, name=name, space=encoder.space, encoder=encoder.name, width=width, adopted=False, shares="")
 
 
 def shadowed(world: World, bodies: Sequence[str | None] = (), *, known: bool = True) -> tuple[Index, Index]:

@@ -8,12 +8,12 @@ from threading import RLock
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue, NotReady, UnknownName
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Stretch
 from transvase.core.record import Hit, Key, Record
 from transvase.core.space import Vectors
 
 from .outbox import fitting
-from .state import AliasState, IndexState
+from .state import AliasState, IndexState, Vector
 from .table import Row
 
 EXAMPLES = 5
@@ -40,10 +40,12 @@ class MemoryIndex:
         with self._lock:
             return self._state().place
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
         """Write the vectors that are not there yet and whose text is unchanged, and record the place; returns how many."""
         if self._declaration.adopted:
             raise NotReady("fill", f"{self._name} is the application's own column")
+        if self._declaration.shares:
+            raise NotReady("fill", f"{self._name} serves the vectors of {self._declaration.site} as they stand")
         with self._lock:
             state = self._state()
             fitting(state, vectors, rows=len(records))
@@ -53,8 +55,44 @@ class MemoryIndex:
                 if current and state.shelf.get(record.key) is None:
                     state.shelf.put(record.key, vector, digest=record.digest or b"")
                     written += 1
+            for key in lacking:
+                self._alias.owe(key, only=self._declaration.site)
             self._alias.advance(self._name, place)
             return written
+
+    def stretch(self, after: Key | None, *, limit: int) -> Stretch:
+        """The next records with their vectors; NotReady where nobody knows the Space."""
+        space = self._declaration.space
+        if space is None:
+            raise NotReady("fill", f"nobody knows the space of {self._name}")
+        with self._lock:
+            keys = self._alias.table.keys_after(after, limit)
+            with_text = [(key, digest) for key in keys if (digest := self._alias.digest(key)) is not None]
+            owed = self._alias.owed_keys()
+            found = [(key, digest, self._usable(key, digest)) for key, digest in with_text]
+            good = [(key, digest, vector) for key, digest, vector in found if vector is not None and key not in owed]
+        matrix = np.array([vector for _, _, vector in good], dtype=np.float32).reshape(len(good), self._declaration.width)
+        taken = {key for key, _, _ in good}
+        return Stretch(
+            records=tuple(Record.unread(key, digest=digest, token=None) for key, digest, _ in good),
+            vectors=Vectors(space, matrix),
+            lacking=tuple(key for key, _ in with_text if key not in taken),
+            after=keys[-1] if keys else after,
+            passed=len(keys),
+        )
+
+    def owe(self) -> int:
+        """Owe every key whose vector is missing, zero, too much or of another text."""
+        with self._lock:
+            shelf, alias = self._state().shelf, self._alias
+            if not alias.capturing:
+                raise NotReady("fill", f"nothing can be owed to {self._name} before writes are captured")
+            wanted = {key: digest for key in alias.table.ordered() if (digest := alias.digest(key)) is not None}
+            right = {key for key, digest in wanted.items() if self._usable(key, digest) is not None}
+            lacking = (wanted.keys() | set(shelf.held())) - right - alias.owed_keys()
+            for key in sorted(lacking):
+                alias.owe(key, only=self._declaration.site)
+            return len(lacking)
 
     def build(self, progress: Progress) -> None:
         """Nothing has to be built for an exact search; the index counts as built from here on."""
@@ -123,6 +161,14 @@ class MemoryIndex:
         """How many searches were not asked to be exact."""
         with self._lock:
             return self._state().scans
+
+    def _usable(self, key: Key, digest: bytes) -> Vector | None:
+        """The vector of a key that has a direction and is, as far as can be told, that of the text."""
+        shelf = self._state().shelf
+        vector = shelf.get(key)
+        if vector is None or not vector.any() or not np.isfinite(vector).all():
+            return None
+        return vector if shelf.digest(key) in (None, digest) else None
 
     def _state(self) -> IndexState:
         return self._alias.index(self._name)

@@ -40,7 +40,8 @@ class MemoryOutbox:
             for index, payment in checked:
                 fitting(index, payment.vectors, rows=len(payment.records))
             for index, payment in checked:
-                self._write(index, payment, {debt.key for debt in debts if debt.only in (None, payment.index)})
+                site = index.declaration.site
+                self._write(index, payment, {debt.key for debt in debts if debt.only in (None, site)})
             for debt in debts:
                 if self._alias.text(debt.key) is None:
                     self._remove(debt.key)
@@ -67,14 +68,14 @@ class MemoryOutbox:
 
     def _settle(self, debt: Debt) -> bool:
         waiting = [
-            index for index in self._alias.kept() if debt.only in (None, index.declaration.name) and self._lacks(index, debt.key)
+            index for index in self._alias.kept() if debt.only in (None, index.declaration.site) and self._lacks(index, debt.key)
         ]
         entries = [number for number in debt.entries if number in self._alias.entries]
         for number in entries:
             if not waiting:
                 del self._alias.entries[number]
             elif len(waiting) == 1:
-                self._alias.entries[number] = Debt(debt.key, (number,), waiting[0].declaration.name)
+                self._alias.entries[number] = Debt(debt.key, (number,), waiting[0].declaration.site)
         return not waiting
 
     def _lacks(self, index: IndexState, key: Key) -> bool:

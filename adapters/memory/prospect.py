@@ -12,7 +12,7 @@ FLOAT_BYTES = 4
 
 def fit_for_a_target(state: AliasState, target: Declaration) -> None:
     """Return when ``target`` may be made beside what the alias has; BadValue otherwise."""
-    if target.space is None or target.adopted:
+    if target.space is None or (target.adopted and not target.shares):
         raise BadValue("target", target.name, why="a target is a new place whose space is known")
     if target.width < target.space.dimension:
         raise BadValue("width", target.width, why=f"space {target.space.id} has {target.space.dimension} dimensions")
@@ -24,11 +24,11 @@ def foreseen(state: AliasState, target: Declaration) -> Outlook:
     """Rows and bytes. There are no locks to wait for in memory."""
     records = sum(state.text(key) is not None for key in state.table.ordered())
     live = state.indexes[state.live].declaration
-    fenced = live.width != target.width
+    fenced = live.width != target.width or bool(target.shares)
     occupied = state.shadow is not None and state.shadow != target.name
     return Outlook(
         records=records,
-        table_bytes=records * target.width * FLOAT_BYTES,
+        table_bytes=0 if target.shares else records * target.width * FLOAT_BYTES,
         index_bytes=0,
         locks=(),
         warnings=() if fenced else ("both sides have one width: the store cannot tell their vectors apart",),

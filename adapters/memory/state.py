@@ -18,6 +18,9 @@ from .template import Reading
 
 Vector = NDArray[np.float32]
 
+FULL = Place(finished=True)
+"""Of an index whose vectors were there before it."""
+
 
 class Shelf(Protocol):
     """Where the vectors of one index lie."""
@@ -133,8 +136,12 @@ class AliasState:
     def watch(self, key: Key, old: Row | None, new: Row | None) -> None:
         """Owe the key when the write changed what is embedded: its text, or that it is there at all."""
         if self.capturing and ((old is None) != (new is None) or self._text(old) != self._text(new)):
-            number = next(self._numbers)
-            self.entries[number] = Debt(key, (number,))
+            self.owe(key)
+
+    def owe(self, key: Key, *, only: str | None = None) -> None:
+        """Put a key into the outbox, for every kept site or for one alone."""
+        number = next(self._numbers)
+        self.entries[number] = Debt(key, (number,), only)
 
     def text(self, key: Key) -> str | None:
         """The text of a record as it is now; None for no text and for no record."""
@@ -152,9 +159,8 @@ class AliasState:
         return self.indexes[name]
 
     def kept(self) -> list[IndexState]:
-        """The indexes that must receive every write: live and shadow, unless nobody knows how their vectors are made."""
-        both = [self.indexes[name] for name in (self.live, self.shadow) if name]
-        return [index for index in both if index.declaration.space is not None]
+        """The sites that must receive every write, each by one index, unless nobody knows how their vectors are made."""
+        return [self.indexes[declaration.name] for declaration in self.as_alias().kept]
 
     def owed_keys(self) -> set[Key]:
         """The keys that are owed to some index."""
@@ -171,12 +177,16 @@ class AliasState:
         return Alias(name=self.name, source=self.source, live=live, shadow=shadow, generation=self.generation)
 
     def forget(self, name: str) -> None:
-        """Let go of an index that is not live; the capture goes with it when what stays is kept by the application itself."""
+        """Let go of an index that is not live; the capture goes with it when what stays is kept by the application itself.
+
+        A column that has been live under a name of ours is kept by us: the application may have left it since.
+        """
         self.indexes.pop(name, None)
         if self.shadow == name:
             self.shadow = None
         self.generation += 1
-        if self.shadow is None and self.indexes[self.live].declaration.adopted:
+        live = self.indexes[self.live].declaration
+        if self.shadow is None and live.adopted and not live.shares:
             self.capturing = False
             self.entries.clear()
 

@@ -20,11 +20,12 @@ from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
 from .adoption import inspected
 from .corpus import MemoryCorpus
 from .holders import Holders
-from .index import RETIRED, MemoryIndex
+from .index import MemoryIndex
 from .journal import MemoryJournal
+from .lifecycle import ended, made
 from .outbox import MemoryOutbox
 from .prospect import fit_for_a_target, foreseen
-from .state import AliasState, ColumnShelf, IndexState, SideShelf
+from .state import AliasState, ColumnShelf, IndexState
 from .table import Table, VectorColumn
 from .template import reading
 
@@ -93,7 +94,7 @@ class MemoryStore:
                 if (known.source, known.indexes[known.live].declaration) == (proposal.source, declaration):
                     return
                 raise Unfit(f"the alias {proposal.alias!r} exists and names {known.live}", remedy="choose another name")
-            if self.there(declaration.name):
+            if self._occupied(declaration.site):
                 raise Unfit(f"{declaration.name} is under another alias already", remedy="use that alias")
             state = self._proposed(proposal, declaration)
             self._aliases[proposal.alias] = state
@@ -117,7 +118,7 @@ class MemoryStore:
             if state.shadow is not None:
                 raise NotReady("open", f"{state.shadow} is kept beside {state.live}; retire or abort it first")
             fit_for_a_target(state, target)
-            state.indexes[target.name] = IndexState(target, SideShelf(), next(self._serials))
+            state.indexes[target.name] = made(state, target, serial=next(self._serials))
             state.shadow, state.capturing = target.name, True
             state.generation += 1
 
@@ -159,7 +160,8 @@ class MemoryStore:
             if index == state.live:
                 raise NotReady("discard", f"{index} is live: readers are served from it")
             if index in state.indexes:
-                if state.indexes[index].declaration.adopted:
+                declared = state.indexes[index].declaration
+                if declared.adopted and not declared.shares:
                     raise NotReady("discard", f"{index} was the user's before it was ours; retire it instead")
                 state.forget(index)
 
@@ -171,13 +173,7 @@ class MemoryStore:
                 raise NotReady("retire", f"{index} is live: readers are served from it")
             if index not in state.indexes:
                 return f"{index} was gone already"
-            adopted = state.indexes[index].declaration.adopted
-            state.forget(index)
-            if not adopted:
-                return f"removed {index}"
-            column = state.source.vector
-            state.table.move_column(column, None if drop else column + RETIRED)
-            return f"dropped column {column}" if drop else f"renamed column {column} to {column + RETIRED}"
+            return ended(state, index, drop=drop)
 
     def witness(self, alias: str, index: str) -> str:
         """A digest of which two indexes stand there, what they declare and whether they are built."""
@@ -222,6 +218,10 @@ class MemoryStore:
         shelf = ColumnShelf(table, proposal.source.vector)
         state.indexes[declaration.name] = IndexState(declaration, shelf, next(self._serials), built=True)
         return state
+
+    def _occupied(self, site: str) -> bool:
+        every = (index.declaration for state in self._aliases.values() for index in state.indexes.values())
+        return any(declaration.site == site for declaration in every)
 
     def _state(self, alias: str) -> AliasState:
         if alias not in self._aliases:

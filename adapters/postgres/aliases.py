@@ -34,11 +34,6 @@ class Known:
                 return declared
         raise Superseded(index)
 
-    def kept(self) -> tuple[Declaration, ...]:
-        """The indexes that must receive every write."""
-        both = (self.alias.live, self.alias.shadow)
-        return tuple(d for d in both if d is not None and d.space is not None)
-
 
 def installed(connection: Connection) -> bool:
     """True when the control schema is in this database."""
@@ -102,12 +97,21 @@ def declare(connection: Connection, alias: str, index: Declaration) -> None:
         "metric": index.metric,
         "form": index.form,
         "adopted": index.adopted,
+        "shares": index.shares,
     }
     connection.execute(statement("alias", "declare"), facts)
 
 
+def occupant(connection: Connection, site: str) -> str | None:
+    """The alias that serves the vectors of a site under whatever name; None when none does."""
+    if not installed(connection):
+        return None
+    row = connection.execute(statement("alias", "occupant"), {"site": site}).fetchone()
+    return str(row[0]) if row else None
+
+
 def _declaration(row: list[Any]) -> Declaration:
-    name, space, encoder, text, width, metric, form, adopted = row
+    name, space, encoder, text, width, metric, form, adopted, shares = row
     return Declaration(
         name=name,
         space=Space.from_json(space) if space else None,
@@ -117,4 +121,5 @@ def _declaration(row: list[Any]) -> Declaration:
         metric=metric,
         form=form,
         adopted=adopted,
+        shares=shares,
     )

@@ -7,7 +7,7 @@ from transvase.core.ports import Census, Declaration
 
 from .connections import Connection, run
 from .keys import from_json
-from .shape import NORM, Fragment, Shape, digest, named, place_of
+from .shape import NORM, Shape, digest, named, owed_or_nothing, place_of
 from .sql import statement
 
 
@@ -15,7 +15,7 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
     """Count. A key that is owed counts as owed, and as nothing else."""
     common = {
         "ks": shape.ks(),
-        "outbox": _owed(shape),
+        "outbox": owed_or_nothing(shape),
         "as_text": sql.SQL(", ").join(sql.SQL("{}::text").format(named(f"k{i}")) for i in range(1, len(shape.key) + 1)),
         "rows": shape.rows(),
         "norm": named(NORM[index.form]),
@@ -28,7 +28,7 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
     else:
         side, _ = place_of(shape, index)
         query = statement("index", "census_side").format(
-            **common, side=side, either=_either(shape), match=shape.match("s", "x"), digest=digest("s.body"),
+            **common, side=side, either=shape.either("s", "x"), match=shape.match("s", "x"), digest=digest("s.body"),
             owed_match=shape.match("o", "b"),
         )  # fmt: skip
     row = run(connection, query, {"width": index.width}).fetchone()
@@ -44,21 +44,4 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
         zero=zero,
         broken=broken,
         examples=tuple(key for key in (from_json(parts, shape.kinds) for parts in examples or ()) if key is not None),
-    )
-
-
-def _owed(shape: Shape) -> Fragment:
-    if shape.captured:
-        return shape.outbox
-    nulls = sql.SQL(", ").join(
-        sql.SQL("NULL::{} AS {}").format(sql.SQL(kind.sql_type), named(f"k{i}"))  # fixed table
-        for i, kind in enumerate(shape.kinds, 1)
-    )
-    return sql.SQL("{} AS nothing").format(statement("index", "nothing_owed").format(nulls=nulls))
-
-
-def _either(shape: Shape) -> Fragment:
-    return sql.SQL(", ").join(
-        sql.SQL("coalesce({}, {}) AS {}").format(named("s", f"k{i}"), named("x", f"k{i}"), named(f"k{i}"))
-        for i in range(1, len(shape.key) + 1)
     )

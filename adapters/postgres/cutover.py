@@ -41,10 +41,10 @@ def _switch(connection: Connection, known: Known, index: str, *, expect: int, al
         if connection.execute(statement("alias", "point"), values).rowcount != 1:
             row = connection.execute(statement("alias", "generation"), {"alias": known.alias.name}).fetchone()
             raise Moved(f"alias {known.alias.name!r}", expected=expect, found=row[0] if row else None)
-        if len(view.branches(known)) == 1:
+        if not view.follows(known):
             view.write(connection, aliases.load(connection, known.alias.name))
 
-    if len(view.branches(known)) == 2:
+    if view.follows(known):
         with connection.transaction():
             act()
     else:

@@ -18,18 +18,26 @@ from .locks import take_pen
 from .outbox import copy_in
 from .shape import Shape, digest, fitting, place_of
 from .sql import statement
+from .stretch import owe_keys
 
 
 def read_place(connection: Connection, shape: Shape, index: Declaration) -> Place:
-    """How far the fill has come; an adopted index was full when it came."""
+    """How far the fill has come; a site that was there before the index, the user's or a shared one, was full when it came."""
     row = connection.execute(statement("index", "place"), {"index": index.name}).fetchone()
     if row is None:
-        return Place(finished=index.adopted)
+        return Place(finished=index.adopted or bool(index.shares))
     return Place(keys.from_json(row[0], shape.kinds), row[1], row[2])
 
 
 def write(
-    connection: Connection, shape: Shape, index: Declaration, records: Sequence[Record], vectors: Vectors, *, place: Place
+    connection: Connection,
+    shape: Shape,
+    index: Declaration,
+    records: Sequence[Record],
+    vectors: Vectors,
+    *,
+    place: Place,
+    lacking: Sequence[Key],
 ) -> int:
     """Write vectors of those records whose key has none yet and whose text is the same now; keep the place. All or nothing.
 
@@ -51,6 +59,7 @@ def write(
             payment = Payment(index.name, kept_records, vectors if whole else vectors.take(wanted))
             side, _ = place_of(shape, index)
             copy_in(connection, side, shape, index, payment)
+        owe_keys(connection, shape, index, lacking)
         reached = {
             "index": index.name,
             "after": Jsonb(keys.to_json(place.after)),

@@ -30,7 +30,7 @@ def oid_of(connection: Connection, shape: Shape, index: Declaration) -> int | No
     """The relation that holds the index' vectors, or None when it is gone."""
     if index.adopted:
         return capture.oid(connection, shape) if shape.vector else None
-    text = named(CONTROL, index.name).as_string(connection).replace("%%", "%")
+    text = named(CONTROL, index.site).as_string(connection).replace("%%", "%")
     row = connection.execute("SELECT to_regclass(%s)::oid::bigint", (text,)).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 import psycopg
 from transvase.core.errors import BadValue, NotReady
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Stretch
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
-from . import binary_copy, census, fill, hnsw, search
+from . import aliases, binary_copy, census, fill, hnsw, search, stretch
 from .connections import Connection, Connections, run
 from .failures import LOST, translated, translated_reading
 from .shape import Shape, columns_of, place_of
@@ -41,12 +41,29 @@ class PostgresIndex:
         with self.connections.use("reading the place of the fill") as c:
             return fill.read_place(c, self.shape, self.declaration)
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place) -> int:
-        """Write a stretch and its place; NotReady for the user's own column, which is never filled."""
+    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
+        """Write a stretch and its place; NotReady for a site that was there before: it is never filled."""
         if self.declaration.adopted:
             raise NotReady("fill", f"{self.declaration.name} is the application's own column")
+        if self.declaration.shares:
+            raise NotReady("fill", f"{self.declaration.name} serves the vectors of {self.declaration.site} as they stand")
         with self.connections.use("writing vectors") as c:
-            return fill.write(c, self.shape, self.declaration, records, vectors, place=place)
+            return fill.write(c, self.shape, self.declaration, records, vectors, place=place, lacking=lacking)
+
+    def stretch(self, after: Key | None, *, limit: int) -> Stretch:
+        """The next rows with their vectors, read in binary."""
+        space = self.declaration.space
+        if space is None:
+            raise NotReady("fill", f"nobody knows the space of {self.declaration.name}")
+        with self.connections.use("reading stored vectors") as c:
+            # Whether there is an outbox must be known as it is now, or what is owed would be taken for current.
+            now = aliases.load(c, self.shape.alias).shape
+            return stretch.read(c, now, self.declaration, space, after=after, limit=limit)
+
+    def owe(self) -> int:
+        """Whatever the site lacks is owed to it from now on."""
+        with self.connections.use("looking for what is lacking") as c:
+            return stretch.owe(c, aliases.load(c, self.shape.alias).shape, self.declaration)
 
     def build(self, progress: Progress) -> None:
         """The HNSW index, with the parameters of the index beside it."""

@@ -224,9 +224,9 @@ def _vector_column(connection: Connection, table: Table, name: str) -> tuple[str
 
 def _check_free(connection: Connection, index: str, alias: str) -> None:
     """One column under two aliases: each migration would end what the other one serves."""
-    known = aliases.owner(connection, index)
-    if known is not None and known.alias.name != alias:
-        raise Unfit(f"{index} is served under the alias {known.alias.name!r} already", remedy="use that alias")
+    other = aliases.occupant(connection, index)
+    if other is not None and other != alias:
+        raise Unfit(f"{index} is served under the alias {other!r} already", remedy="use that alias")
 
 
 def _check_expression(connection: Connection, table: Table, proposal: Proposal) -> None:

@@ -22,11 +22,20 @@ class Kind:
     """Form of a whole column of them as a numpy array; empty where it is none of numbers."""
     pack: Callable[[KeyPart], bytes]
     parse: Callable[[str], KeyPart]
+    unpack: Callable[[bytes], KeyPart]
 
 
 def _int(code: str) -> Callable[[KeyPart], bytes]:
     packed = struct.Struct(code)
     return lambda part: packed.pack(int(part))
+
+
+def _int_of(raw: bytes) -> int:
+    return int.from_bytes(raw, "big", signed=True)
+
+
+def _uuid_of(raw: bytes) -> UUID:
+    return UUID(bytes=raw)
 
 
 def _uuid(part: KeyPart) -> bytes:
@@ -38,12 +47,12 @@ def _text(part: KeyPart) -> bytes:
 
 
 KINDS: Final = {
-    "int2": Kind("smallint", 2, ">i2", _int(">h"), int),
-    "int4": Kind("integer", 4, ">i4", _int(">i"), int),
-    "int8": Kind("bigint", 8, ">i8", _int(">q"), int),
-    "uuid": Kind("uuid", 16, "", _uuid, UUID),
-    "text": Kind("text", 0, "", _text, str),
-    "varchar": Kind("varchar", 0, "", _text, str),
+    "int2": Kind("smallint", 2, ">i2", _int(">h"), int, _int_of),
+    "int4": Kind("integer", 4, ">i4", _int(">i"), int, _int_of),
+    "int8": Kind("bigint", 8, ">i8", _int(">q"), int, _int_of),
+    "uuid": Kind("uuid", 16, "", _uuid, UUID, _uuid_of),
+    "text": Kind("text", 0, "", _text, str, bytes.decode),
+    "varchar": Kind("varchar", 0, "", _text, str, bytes.decode),
 }
 """By PostgreSQL's own name of the type (``pg_type.typname``)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from psycopg import sql
+from transvase.core.declaration import shareable
 from transvase.core.errors import BadValue, NotReady, Superseded
 from transvase.core.ports import Declaration, Proposal
 
@@ -44,13 +45,17 @@ def adopt(connection: Connection, proposal: Proposal, table: Table, declaration:
 
 
 def create(connection: Connection, alias: str, target: Declaration) -> None:
-    """Side table, capture, pointer to the shadow, and its branch in the view: in this order, each step once."""
+    """Side table, capture, pointer to the shadow, and its branch in the view: in this order, each step once.
+
+    A target that shares the live index's site needs no table: it is a second name for what is there.
+    """
     known = aliases.load(connection, alias)
     _fit_to_open(known, target)
     with connection.transaction():
         aliases.declare(connection, alias, target)
-        connection.execute(statement("alias", "begin_place"), {"name": target.name})
-        _side_table(connection, known.shape, target)
+        if not target.shares:
+            connection.execute(statement("alias", "begin_place"), {"name": target.name})
+            _side_table(connection, known.shape, target)
     if not capture.is_captured(connection, known.shape):
         climb(connection, f"the triggers on {known.alias.source.table}", lambda: capture.begin(connection, known.shape))
     _set_shadow(connection, known, target.name)
@@ -58,7 +63,10 @@ def create(connection: Connection, alias: str, target: Declaration) -> None:
 
 
 def discard(connection: Connection, alias: str, index: str) -> None:
-    """Take the shadow away. Capture ends with it where the live index is the user's own and kept by the application."""
+    """Take the shadow away. Capture ends with it where the live index is the user's own and kept by the application.
+
+    An adopted column that has been live under a name of ours is kept by us: the application may have left it since.
+    """
     known = aliases.load(connection, alias)
     if known.alias.live.name == index:
         raise NotReady("abort", f"{index} is live")
@@ -69,17 +77,20 @@ def discard(connection: Connection, alias: str, index: str) -> None:
     _set_shadow(connection, known, None)
     known = aliases.load(connection, alias)
     climb(connection, f"the view of {alias}", lambda: view.write(connection, known))
-    if known.alias.live.adopted:
+    if known.alias.live.adopted and not known.alias.live.shares:
         climb(connection, f"the triggers on {known.alias.source.table}", lambda: capture.end(connection, known.shape))
     with connection.transaction():
-        if declared is None or not declared.adopted:
-            run(connection, sql.SQL("DROP TABLE IF EXISTS {}").format(named(CONTROL, index)))
         connection.execute(statement("alias", "undeclare"), {"name": index})
-        _forget_debts(connection, aliases.load(connection, alias).shape, index)
+        if declared is None or not (declared.adopted or declared.shares):
+            _drop_side(connection, index)
+            _forget_debts(connection, aliases.load(connection, alias).shape, index)
 
 
 def retire(connection: Connection, alias: str, index: str, *, drop: bool) -> str:
-    """End the index that was live before. A column of the user's is renamed, or dropped where ``drop`` says so."""
+    """End the index that was live before. A column of the user's is renamed, or dropped where ``drop`` says so.
+
+    Where the live index serves the same site, only the name ends.
+    """
     known = aliases.load(connection, alias)
     if known.alias.live.name == index:
         raise NotReady("retire", f"{index} is live")
@@ -93,9 +104,12 @@ def retire(connection: Connection, alias: str, index: str, *, drop: bool) -> str
         nonlocal done
         connection.execute(statement("alias", "set_shadow"), {"alias": alias, "shadow": None})
         view.write(connection, aliases.load(connection, alias))
-        done = _retire_column(connection, shape, drop=drop) if declared.adopted else _drop_side(connection, index)
         connection.execute(statement("alias", "undeclare"), {"name": index})
-        _forget_debts(connection, shape, index)
+        if known.alias.live.site == declared.site:
+            done = f"ended the name {index}; its vectors serve {known.alias.live.name}"
+            return
+        done = _retire_column(connection, shape, drop=drop) if declared.adopted else _drop_side(connection, declared.site)
+        _forget_debts(connection, shape, declared.site)
 
     climb(connection, f"the retirement of {index}", act)
     return done
@@ -128,8 +142,10 @@ def _same(known: Known, proposal: Proposal, declaration: Declaration) -> None:
 
 def _fit_to_open(known: Known, target: Declaration) -> None:
     live, shadow = known.alias.live, known.alias.shadow
-    if target.space is None or target.adopted:
+    if target.space is None or (target.adopted and not target.shares):
         raise BadValue("target", target.name, why="a target is a new index of a known space")
+    if target.shares and target.name != live.name:
+        shareable(target, live)
     if target.metric != live.metric:
         raise BadValue("target", target.metric, why=f"readers of {known.alias.name!r} rely on the metric {live.metric}")
     if shadow is not None and shadow.name != target.name:

@@ -57,7 +57,7 @@ class PostgresOutbox:
             known = aliases.load(c, self.name)
             for payment in payments:
                 fitting(payment.vectors, known.declaration(payment.index))
-            step = COLUMN_CHUNK if any(d.adopted for d in known.kept()) else max(1, len(debts))
+            step = COLUMN_CHUNK if any(d.adopted for d in known.alias.kept) else max(1, len(debts))
             for start in range(0, len(debts), step):
                 settled += _pay_chunk(c, known, debts[start : start + step], payments)
         return settled
@@ -83,17 +83,21 @@ def count(connection: Connection, shape: Shape) -> int:
 
 
 def _pay_chunk(connection: Connection, known: Known, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
-    """Pay one set of debts to every kept index; those that an index cannot take now stay owed to it alone."""
+    """Pay one set of debts to every kept site; those that a site cannot take now stay owed to it alone.
+
+    A payment may bear either name of a site that two indexes share: their document vectors are the same.
+    """
     with connection.transaction():
         take_pen(connection, known.shape.number)
         unpaid: dict[str, set[Key]] = {}
-        for index in known.kept():
-            owing = [d for d in debts if d.only in (None, index.name)]
-            payment = next((p for p in payments if p.index == index.name), None)
+        for index in known.alias.kept:
+            owing = [d for d in debts if d.only in (None, index.site)]
+            payment = next((p for p in payments if known.declaration(p.index).site == index.site), None)
+            named_in = index if payment is None else known.declaration(payment.index)
             pay = _pay_column if index.adopted else _pay_side
-            left = pay(connection, known, index, owing, _only(payment, {d.key for d in owing}))
+            left = pay(connection, known, named_in, owing, _only(payment, {d.key for d in owing}))
             if left:
-                unpaid[index.name] = left
+                unpaid[index.site] = left
         return _settle(connection, known.shape, debts, unpaid)
 
 
@@ -232,7 +236,7 @@ def _spread_truncation(connection: Connection, known: Known) -> None:
         return
     with connection.transaction():
         take_pen(connection, shape.number)
-        for index in known.kept():
+        for index in known.alias.kept:
             if index.adopted:
                 continue
             side, _ = place_of(shape, index)

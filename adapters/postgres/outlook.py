@@ -22,13 +22,22 @@ def outlook(connection: Connection, known: Known, target: Declaration) -> Outloo
     shape = known.shape
     row = run(connection, statement("index", "count").format(source=shape.source)).fetchone()
     records = int(row[0]) if row else 0
+    if target.shares:
+        return Outlook(
+            records=records,
+            table_bytes=0,
+            index_bytes=0,
+            locks=_locks(known, target),
+            warnings=_warnings(connection, shape),
+            refusals=_refusals(known, target),
+        )
     element = 4 if target.form == "vector" else 2
     tuple_bytes = target.width * element + 8 + 33 + 16 * len(shape.key) + 32
     return Outlook(
         records=records,
         table_bytes=records * (tuple_bytes + 24 * len(shape.key)),
         index_bytes=int(records * (target.width * element + 16 * 2 * 8 + 120) * 1.3),
-        locks=_locks(known),
+        locks=_locks(known, target),
         warnings=_warnings(connection, shape),
         refusals=_refusals(known, target),
     )
@@ -51,16 +60,20 @@ def pressure(connection: Connection, shape: Shape) -> str | None:
     return f"{waiting[0]} sessions wait for a lock on {shape.table}" if waiting and waiting[0] else None
 
 
-def _locks(known: Known) -> tuple[Lock, ...]:
+def _locks(known: Known, target: Declaration) -> tuple[Lock, ...]:
     table, view = known.alias.source.table, f"transvase.{known.alias.name}"
     locks = [
         Lock("open", "SHARE ROW EXCLUSIVE", table, "every writer's open transaction", MOST_S),
         Lock("open", "ACCESS EXCLUSIVE", view, "open readers of the view (not of the table)", MOST_S),
-        Lock("fill", "SHARE", "the side table, while its index is built", "nobody of the application", 0.0),
+        *(
+            []
+            if target.shares
+            else [Lock("fill", "SHARE", "the side table, while its index is built", "nobody of the application", 0.0)]
+        ),
         Lock("cutover", "none on any table: one row of transvase_control.alias", "", "nobody", 0.0),
         Lock("retire", "ACCESS EXCLUSIVE", view, "open readers of the view", MOST_S),
     ]
-    if known.alias.live.adopted:
+    if known.alias.live.adopted and not target.shares:
         locks.append(Lock("retire", "ACCESS EXCLUSIVE", table, "every open transaction on the table, for a rename", MOST_S))
     return tuple(locks)
 

@@ -18,6 +18,7 @@ from transvase.core.ports import Declaration
 from transvase.core.space import Vectors
 
 from .keys import KINDS, Kind
+from .sql import statement
 
 CONTROL: Final = "transvase_control"
 VIEWS: Final = "transvase"
@@ -114,10 +115,13 @@ class Shape:
         """The text expression; the line break ends a comment that it might close with."""
         return sql.SQL("({}\n)::text").format(sql.SQL(self.text.replace("%", "%%")))  # the operator's own SQL
 
-    def rows(self, *, where: Fragment | None = None) -> Fragment:
-        """``(SELECT key AS k1…, text AS body FROM table)``: what every comparison reads."""
+    def rows(self, *, where: Fragment | None = None, held: bool = False) -> Fragment:
+        """``(SELECT key AS k1…, text AS body FROM table)``: what every comparison reads; with ``held`` the vector too."""
         condition = sql.SQL(" WHERE {}").format(where) if where is not None else sql.SQL("")
-        return sql.SQL("(SELECT {}, {} AS body FROM {}{})").format(self.naming(), self.expression(), self.source, condition)
+        vector = sql.SQL(", {} AS held").format(named(self.vector)) if held else sql.SQL("")
+        return sql.SQL("(SELECT {}, {} AS body{} FROM {}{})").format(
+            self.naming(), self.expression(), vector, self.source, condition
+        )
 
     def written(self, relation: Fragment) -> Fragment:
         """The same over what a trigger was given, with the vector as ``held`` where that is watched.
@@ -128,6 +132,11 @@ class Shape:
         return sql.SQL("(SELECT {}, {} AS body, {} AS held FROM {} AS {})").format(
             self.naming(), self.expression(), held, relation, named(self.table)
         )
+
+    def either(self, left: str, right: str) -> Fragment:
+        """``coalesce(left.k1, right.k1) AS k1, …``: the key of whichever side of a full join has the row."""
+        pairs = zip(self._k(left), self._k(right), self._k(""), strict=True)
+        return sql.SQL(", ").join(sql.SQL("coalesce({}, {}) AS {}").format(a, b, k) for a, b, k in pairs)
 
     def parameters(self) -> Fragment:
         """``%(k1)s, …`` with their types, for one key."""
@@ -179,7 +188,7 @@ def place_of(shape: Shape, index: Declaration) -> tuple[Fragment, Fragment]:
     """The relation and the column in which an index keeps its vectors."""
     if index.adopted:
         return shape.source, named(shape.vector)
-    return named(CONTROL, index.name), named("embedding")
+    return named(CONTROL, index.site), named("embedding")
 
 
 def unnested_vectors(shape: Shape) -> Fragment:
@@ -195,3 +204,14 @@ def unnested_vectors(shape: Shape) -> Fragment:
 def columns_of(key_arrays: Sequence[tuple[object, ...]], width: int) -> dict[str, list[object]]:
     """Keys as one list a column, for ``Shape.unnested``."""
     return {f"k{i}": [key[i - 1] for key in key_arrays] for i in range(1, width + 1)}
+
+
+def owed_or_nothing(shape: Shape) -> Fragment:
+    """The outbox as a relation to join with; before anything is captured, one of the same columns without rows."""
+    if shape.captured:
+        return shape.outbox
+    nulls = sql.SQL(", ").join(
+        sql.SQL("NULL::{} AS {}").format(sql.SQL(kind.sql_type), named(f"k{i}"))  # fixed table
+        for i, kind in enumerate(shape.kinds, 1)
+    )
+    return sql.SQL("{} AS nothing").format(statement("index", "nothing_owed").format(nulls=nulls))

@@ -2,7 +2,8 @@
 
 Both sides stand in it while a migration is open, each as a bare table with its name as a constant, and the pointer is a scalar
 subquery. So PostgreSQL plans a Merge Append over both vector indexes under one-time filters, and never executes the side
-that is not live; and a cutover changes one row and no definition. A branch that carries a WHERE or a join would not be
+that is not live; and a cutover changes one row and no definition. Two indexes of one site are one branch, whose label of
+the space is read from the pointer. A branch that carries a WHERE or a join would not be
 flattened, and would lose its index.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from psycopg import sql
 from transvase.core.ports import Declaration
+from transvase.core.space import UNKNOWN
 
 from .aliases import Known
 from .connections import Connection, run
@@ -26,16 +28,24 @@ def write(connection: Connection, known: Known) -> None:
     if held and (_type_differs(connection, known) or list(wanted)[: len(held)] != held):
         run(connection, sql.SQL("DROP VIEW {}").format(known.shape.view))
         wanted = _wanted(known.shape, [])
-    body = _body(known.shape, sides, list(wanted.values()))
+    shared = len(sides) == 1 and follows(known)
+    body = (_one_site if shared else _body)(known.shape, sides, list(wanted.values()))
     create = sql.SQL("CREATE OR REPLACE VIEW {} WITH (security_invoker = true) AS {}")
     run(connection, create.format(known.shape.view, body))
     mirror_grants(connection, known.shape, [known.shape.view])
 
 
 def branches(known: Known) -> tuple[Declaration, ...]:
-    """The sides that stand in the view: both while they are of one element type, else the live one alone."""
+    """The sides that stand in the view: both while they are of one element type and two sites, else the live one alone."""
     live, shadow = known.alias.live, known.alias.shadow
-    return (live, shadow) if shadow is not None and shadow.form == live.form else (live,)
+    two = shadow is not None and shadow.form == live.form and shadow.site != live.site
+    return (live, shadow) if shadow is not None and two else (live,)
+
+
+def follows(known: Known) -> bool:
+    """Whether the view needs no new definition when the two sides change places."""
+    live, shadow = known.alias.live, known.alias.shadow
+    return len(branches(known)) == 2 or (shadow is not None and shadow.site == live.site)
 
 
 def drop(connection: Connection, shape: Shape) -> None:
@@ -71,7 +81,26 @@ def _body(shape: Shape, sides: tuple[Declaration, ...], columns: list[Fragment])
     )
 
 
-def _branch(shape: Shape, side: Declaration) -> Fragment:
+def _one_site(shape: Shape, sides: tuple[Declaration, ...], columns: list[Fragment]) -> Fragment:
+    """The view while two indexes share one site: the same rows whichever is live, under the label of the one that is."""
+    label = sql.SQL(
+        "(SELECT coalesce(i.space->>'id', {unknown}) FROM {alias_table} a JOIN {index_table} i ON i.name = a.live"
+        " WHERE a.name = {alias})"
+    ).format(
+        unknown=quoted(UNKNOWN),
+        alias_table=named(CONTROL, "alias"),
+        index_table=named(CONTROL, "index"),
+        alias=quoted(shape.alias),
+    )
+    return sql.SQL("SELECT {columns} FROM ({branch}) v JOIN {source} s ON {match}").format(
+        columns=sql.SQL(", ").join(columns),
+        branch=_branch(shape, sides[0], label=label),
+        source=shape.source,
+        match=shape.match_own("s", "v"),
+    )
+
+
+def _branch(shape: Shape, side: Declaration, *, label: Fragment | None = None) -> Fragment:
     relation, column = place_of(shape, side)
     return sql.SQL(
         "SELECT {key}, {column}::{form} AS embedding, {space}::text AS space, {side}::text AS side FROM {relation}"
@@ -79,7 +108,7 @@ def _branch(shape: Shape, side: Declaration) -> Fragment:
         key=shape.naming() if side.adopted else shape.ks(),
         column=column,
         form=named(side.form),
-        space=quoted(side.label),
+        space=quoted(side.label) if label is None else label,
         side=quoted(side.name),
         relation=relation,
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from transvase.core.errors import Unfit
 
+from ..look import STYLE
 from . import charts
-from .look import STYLE
 from .outcome import ACTORS, Example, Outcome, TopHit
 from .waits import Operation, longest_ms, quantile_ms
 

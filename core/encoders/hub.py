@@ -19,7 +19,8 @@ def hub_directory(name: str) -> Path:
     BadValue for a URL, UnknownName when there is no such model or the hub is out of reach, ExtraMissing without the library.
     """
     if "://" in name:
-        raise BadValue("encoder", name, why="remote encoders are not supported yet; give a model directory or a hub name")
+        why = "of URLs only http:// and https:// are understood; or give a model directory or a hub name"
+        raise BadValue("encoder", name, why=why)
     if not _NAME.fullmatch(name):
         raise UnknownName("model", name, hint="no such directory")
     try:

@@ -6,7 +6,6 @@ Nothing in here needs torch: serving machines must be able to say which space a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,8 @@ from ..errors import Unfit, UnknownName
 from ..space import Space
 from .fingerprint import architecture, digest, digest_of_tokenizer
 from .json_file import damaged, read_json, read_object, read_object_if_there
+from .matrix_file import digest_of_matrix, read_matrix
+from .tail import Module, tail_of
 from .weights import digest_of_weights
 
 _BODY: Final = "Transformer"
@@ -35,21 +36,26 @@ _NO_LIMIT: Final = 1_000_000
 """Tokenizers without a limit record an astronomical one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One entry of modules.json: the last part of its type's name, and where its files lie."""
-
-    kind: str
-    path: Path
-
-
 def space_of_directory(directory: Path) -> Space:
     """The Space of the model in ``directory``, from its content alone.
 
     UnknownName when there is no such directory, Unfit when a file in it is missing, garbled, cut short or asks for
     something that no encoder here does.
     """
-    modules = read_modules(directory)
+    return space_of_modules(directory, read_modules(directory))
+
+
+def space_of_modules(directory: Path, modules: list[Module]) -> Space:
+    """The Space of what the first so many ``modules`` of ``directory`` give: of a whole model, or of the base of an adapter."""
+    if tail := tail_of(modules):
+        matrix = read_matrix(tail.weight)
+        base = space_of_modules(directory, modules[: tail.kept])
+        if matrix.shape[0] != base.dimension:
+            raise damaged(tail.weight, f"its matrix takes {matrix.shape[0]} values, and {base.dimension} come")
+        return base.adapted(digest_of_matrix(matrix), dimension=matrix.shape[1], side=tail.side)
+    if any(module.kind == "Router" for module in modules):
+        remedy = "only a query-side adapter at the end, or adapters behind it, are understood"
+        raise Unfit(f"{directory / 'modules.json'}: a Router stands between other modules", remedy=remedy)
     body, pooling = modules[0].path, _pooling(modules)
     options, settings = _options(body), read_object_if_there(body / "tokenizer_config.json")
     config = read_object(body / "config.json")
@@ -70,7 +76,7 @@ def space_of_directory(directory: Path) -> Space:
 
 
 def read_modules(directory: Path) -> list[Module]:
-    """The modules in order: a transformer, a pooling, then any of Dense, LayerNorm, Dropout and Normalize."""
+    """The modules in order: a transformer, a pooling, then any of Dense, LayerNorm, Dropout, Normalize and Router."""
     if not directory.is_dir():
         raise UnknownName("model", str(directory), hint="no such directory")
     path = directory / "modules.json"
@@ -79,11 +85,11 @@ def read_modules(directory: Path) -> list[Module]:
         raise damaged(path, "a list of modules is needed")
     modules = [_module(directory, entry) for entry in listed]
     kinds = [module.kind for module in modules]
-    known = {"Dense", "LayerNorm", "Dropout", "Normalize"}
+    known = {"Dense", "LayerNorm", "Dropout", "Normalize", "Router"}
     if kinds[0] != _BODY or kinds[1:2] != ["Pooling"] or not known.issuperset(kinds[2:]):
         raise Unfit(
             f"{path}: the modules are {', '.join(kinds)}",
-            remedy="a Transformer, a Pooling and then only Dense, LayerNorm, Dropout and Normalize are understood",
+            remedy="a Transformer, a Pooling and then only Dense, LayerNorm, Dropout, Normalize and Router are understood",
         )
     return modules
 

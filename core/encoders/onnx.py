@@ -14,7 +14,7 @@ from ..space import Role, Space, Vectors
 from .batching import BUDGET, in_batches
 from .json_file import damaged
 from .processors import processors
-from .space_file import NAME, read_space
+from .space_file import NAME, read_space, runs_alone
 from .tokens import Tokens, tokens_of_file
 
 MODEL: Final = "model.onnx"
@@ -80,7 +80,8 @@ def load_onnx(directory: Path, *, name: str, threads: int | None = None, budget:
     """
     space = space_of_export(directory)
     tokens = tokens_of_file(directory / TOKENIZER)
-    return OnnxEncoder(_session(directory / MODEL, threads), name=name, space=space, tokens=tokens, budget=budget)
+    room = 1 if runs_alone(directory) else budget
+    return OnnxEncoder(_session(directory / MODEL, threads), name=name, space=space, tokens=tokens, budget=room)
 
 
 def _session(path: Path, threads: int | None) -> Any:

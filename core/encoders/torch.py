@@ -79,6 +79,7 @@ class TorchEncoder:
         self._tokens = _tokens(model, space)
         self._inputs = frozenset(model.tokenizer.model_input_names)
         self._prompts = {Role.QUERY: space.query_prompt, Role.DOCUMENT: space.document_prompt}
+        self._routed = any(type(module).__name__ == "Router" for module in model.children())
         self.fast = fast
 
     @property
@@ -99,7 +100,7 @@ class TorchEncoder:
 
         def run(positions: NDArray[np.intp]) -> NDArray[np.float32]:
             arrays = self._tokens.arrays([encodings[position] for position in positions])
-            return self._forward(arrays, skipped)
+            return self._forward(arrays, skipped, role)
 
         budget = BUDGET if self._model.device.type == "cpu" else _BUDGET_ON_CARD
         try:
@@ -121,7 +122,7 @@ class TorchEncoder:
         encoding = self._tokens.cut([prompt])[0]
         return len(encoding) - int(encoding.special_tokens_mask[-1])
 
-    def _forward(self, arrays: dict[str, NDArray[np.int64]], skipped: int) -> NDArray[np.float32]:
+    def _forward(self, arrays: dict[str, NDArray[np.int64]], skipped: int, role: Role) -> NDArray[np.float32]:
         torch = import_torch()
         device = self._model.device
         features: dict[str, Any] = {
@@ -133,7 +134,8 @@ class TorchEncoder:
             features["prompt_length"] = skipped
         cast = torch.autocast(device.type, dtype=torch.bfloat16) if self.fast else nullcontext()
         with torch.inference_mode(), cast:
-            vectors = self._model(features)["sentence_embedding"]
+            given = {"task": str(role)} if self._routed else {}  # without it a Router takes everything for a document
+            vectors = self._model(features, **given)["sentence_embedding"]
         vectors = vectors.float()
         if self._space.normalised:
             vectors = torch.nn.functional.normalize(vectors, dim=-1)

@@ -6,13 +6,15 @@ difference (Fisher 1935), which needs no assumption on how the differences are s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue
+
+from .metrics import Scores
 
 ROUNDS: Final = 10_000
 """Draws for either figure: the interval's ends move by less than 2 % of its width from seed to seed."""
@@ -51,18 +53,34 @@ def compare(
     differences = second - first
     mean = float(differences.mean())
     rng = np.random.default_rng(seed)
-    drawn = np.concatenate(
-        [differences[rng.integers(0, len(differences), size=shape)].mean(axis=1) for shape in _shapes(len(first), rounds)]
-    )
-    flipped = np.concatenate([_flipped_means(differences, shape, rng) for shape in _shapes(len(first), rounds)])
+    shapes = list(_shapes(len(first), rounds))
+    drawn = np.concatenate([_drawn_means(differences, shape, rng) for shape in shapes])
+    flipped = np.concatenate([_flipped_means(differences, shape, rng) for shape in shapes])
     extreme = np.count_nonzero(np.abs(flipped) >= abs(mean) - 1e-12)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Comparison(metric, mean, float(low), float(high), (1 + int(extreme)) / (1 + rounds))
 
 
-def _flipped_means(differences: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    signs = rng.integers(0, 2, size=shape, dtype=np.int8) * 2 - 1
-    return np.asarray(signs @ differences / len(differences), dtype=np.float64)
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for having looked at all of them (Holm 1979), in their order; at most 1."""
+    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    corrected, highest = [1.0] * len(p_values), 0.0
+    for rank, at in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[at]))
+        corrected[at] = highest
+    return corrected
+
+
+def _drawn_means(differences: Scores, shape: tuple[int, int], rng: np.random.Generator) -> Scores:
+    return np.asarray(differences[rng.integers(0, shape[1], size=shape, dtype=np.int32)].mean(axis=1), dtype=np.float64)
+
+
+def _flipped_means(differences: Scores, shape: tuple[int, int], rng: np.random.Generator) -> Scores:
+    """One random bit a query and round: kept or flipped."""
+    draws, queries = shape
+    octets = rng.integers(0, 256, size=(draws, -(-queries // 8)), dtype=np.uint8)
+    kept = np.unpackbits(octets, axis=1, count=queries).astype(np.float64)
+    return np.asarray((2 * (kept @ differences) - differences.sum()) / queries, dtype=np.float64)
 
 
 def _shapes(queries: int, rounds: int) -> Iterator[tuple[int, int]]:

@@ -119,15 +119,7 @@ def read_queries(directory: Path) -> tuple[Query, ...]:
 def read_grades(path: Path, *, queries: Collection[str], documents: Collection[str]) -> dict[str, dict[str, float]]:
     """The grades of one file; every id must be known and every pair judged once."""
     grades: dict[str, dict[str, float]] = {}
-    for number, line in _lines(path):
-        if number == 1:
-            _check_header(path, line)
-            continue
-        where = f"{path}:{number}"
-        parts = line.split("\t")
-        if len(parts) != 3:
-            raise BadValue("line", where, why=f"{len(parts)} fields; write query id, corpus id and score, parted by tabs")
-        query, document, score = (part.strip() for part in parts)
+    for where, query, document, score in _table(path):
         if query not in queries:
             raise BadValue("query id", query, why=f"{where}: it is not in {QUERIES}; add the query or remove the line")
         if document not in documents:
@@ -140,6 +132,37 @@ def read_grades(path: Path, *, queries: Collection[str], documents: Collection[s
     return grades
 
 
+def read_weights(directory: Path, split: str) -> Mapping[tuple[str, str], float]:
+    """(query id, corpus id) → how much the pair counts in training, from ``weights/<split>.tsv``; nothing without the file.
+
+    A weight is a number of 0 or more. BadValue by file and line otherwise, and for a pair that is weighed twice.
+    """
+    path = directory / "weights" / f"{split}.tsv"
+    weights: dict[tuple[str, str], float] = {}
+    for where, query, document, given in _table(path) if path.exists() else ():
+        weight = _grade(given, where=where, what="weight")
+        if weight < 0:
+            raise BadValue("weight", given, why=f"{where}: a pair cannot count less than not at all; write 0 or more")
+        if (query, document) in weights:
+            raise BadValue("weight", f"{query} {document}", why=f"{where}: the pair was weighed before; keep one of the lines")
+        weights[query, document] = weight
+    return weights
+
+
+def _table(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Place, query id, corpus id and figure of every line under the header."""
+    for number, line in _lines(path):
+        if number == 1:
+            _check_header(path, line)
+            continue
+        where = f"{path}:{number}"
+        parts = line.split("\t")
+        if len(parts) != 3:
+            raise BadValue("line", where, why=f"{len(parts)} fields; write query id, corpus id and score, parted by tabs")
+        query, document, figure = (part.strip() for part in parts)
+        yield where, query, document, figure
+
+
 def _check_header(path: Path, line: str) -> None:
     """Without a header the first judgment would be lost silently."""
     try:
@@ -149,13 +172,13 @@ def _check_header(path: Path, line: str) -> None:
     raise BadValue("header", f"{path}:1", why="the first line is a judgment; put `query-id<TAB>corpus-id<TAB>score` above it")
 
 
-def _grade(score: str, *, where: str) -> float:
+def _grade(score: str, *, where: str, what: str = "score") -> float:
     try:
         grade = float(score)
     except ValueError:
         grade = math.nan
     if not math.isfinite(grade):
-        raise BadValue("score", score, why=f"{where}: a grade is a number, 0 for wrong and more for better")
+        raise BadValue(what, score, why=f"{where}: it has to be a number, 0 for wrong and more for better")
     return grade
 
 

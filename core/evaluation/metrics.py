@@ -67,9 +67,17 @@ def mrr(of: Gains, k: int) -> Scores:
     return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
 
 
-def score(of: Gains) -> dict[str, Scores]:
-    """The four figures of an evaluation, under the names that its JSON uses."""
-    return {NDCG: ndcg(of, 10), "recall@10": recall(of, 10), "mrr@10": mrr(of, 10), "precision@5": precision(of, 5)}
+def score(of: Gains, *, ks: Sequence[int] = ()) -> dict[str, Scores]:
+    """The four figures of an evaluation, under the names that its JSON uses; and all four at each further cut-off of ``ks``."""
+    found = {NDCG: ndcg(of, 10), "recall@10": recall(of, 10), "mrr@10": mrr(of, 10), "precision@5": precision(of, 5)}
+    for k in ks:
+        found |= {
+            f"ndcg@{k}": ndcg(of, k),
+            f"recall@{k}": recall(of, k),
+            f"mrr@{k}": mrr(of, k),
+            f"precision@{k}": precision(of, k),
+        }
+    return found
 
 
 def _discounted(gain: NDArray[np.float64], k: int) -> Scores:

@@ -1,8 +1,10 @@
-"""Fine-tuning an embedding model on judged pairs. Importing this loads no model library; ``train`` does, when it is called."""
+"""Training an embedding model on judged pairs. Importing this loads no model library; ``train`` does, when it is called."""
 
 from __future__ import annotations
 
+from .ladder import Rung
+from .ranks import first as is_first
 from .settings import CurvePoint, Trained, TrainSettings
 from .trainer import train
 
-__all__ = ["CurvePoint", "TrainSettings", "Trained", "train"]
+__all__ = ["CurvePoint", "Rung", "TrainSettings", "Trained", "is_first", "train"]

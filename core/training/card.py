@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -27,14 +28,22 @@ A text embedding model, fine-tuned by Transvase from `$base`.
 | Space | `$space` (all its facts: `space.json`) |
 | Validation NDCG@10, base | $base_ndcg |
 | Validation NDCG@10, this model | $best_ndcg ($difference, 95 % $low … $high, p = $p) |
-| Kept checkpoint | step $best_step of $steps |
+| General guard, base → this model | $guard |
+| Rung of the ladder | $rung, at $alpha of the way from the base, after $best_step updates |
+| Moving a live index to it takes | $migration |
 | Training pairs | $pairs |
-| Loss | MultipleNegativesRankingLoss, $negatives mined negatives a pair, batches without duplicates |
+| Loss | $loss, $negatives mined negatives a pair, batches without duplicates or family-mates |
 | Settings | rate $rate, batch $batch, $length tokens while training, seed $seed |
 
 Validation shares no query family with training, and is asked of $exam documents$cut.
 What the model is worth on queries that nobody has chosen by is for `transvase evaluate` to say.
 Vectors of this model can be compared only with vectors of the same Space.
+
+## Rungs that were tried
+
+| rung | migration | NDCG@10 on validation | guard | |
+|---|---|---|---|---|
+$rungs
 
 $notes
 
@@ -44,6 +53,14 @@ from sentence_transformers import SentenceTransformer
 model = SentenceTransformer("$name")
 ```
 """)
+
+
+MEANING: Final = {
+    "none": "nothing",
+    "cutover": "a cutover alone: the document vectors stay as they are",
+    "derive": "new vectors computed from the stored ones, without texts and without an encoder",
+    "fill": "encoding every text again",
+}
 
 
 def write_papers(directory: Path, trained: Trained, settings: TrainSettings) -> None:
@@ -69,10 +86,15 @@ def _card(trained: Trained, settings: TrainSettings) -> str:
         low=f"{comparison.ci_low:+.4f}",
         high=f"{comparison.ci_high:+.4f}",
         p=f"{comparison.p_value:.4f}",
+        guard="not asked" if not trained.guard else f"{trained.guard['before']:.4f} → {trained.guard['after']:.4f}",
+        rung=trained.rung or "none: the base itself",
+        alpha=f"{trained.alpha:g}",
         best_step=trained.best_step,
-        steps=facts["steps"],
+        migration=MEANING[trained.migration],
+        rungs="\n".join(_row(rung) for rung in trained.rungs) or "| none | | | | |",
+        loss=settings.loss,
         pairs=facts["pairs"],
-        negatives=facts["negatives"],
+        negatives=facts.get("negatives", 0),
         rate=f"{settings.rate:g}",
         batch=settings.batch,
         length=settings.train_length,
@@ -81,3 +103,9 @@ def _card(trained: Trained, settings: TrainSettings) -> str:
         cut=cut,
         notes="\n".join(f"- {note}" for note in trained.notes),
     )
+
+
+def _row(rung: Mapping[str, object]) -> str:
+    guard = rung["guard"]
+    asked = f"{guard:.4f}" if isinstance(guard, float) else ""
+    return f"| {rung['rung']} | {rung['migration']} | {rung['ndcg']:.4f} | {asked} | {rung['fault']} |"

@@ -45,6 +45,21 @@ class Exam:
         rows, _ = nearest(asked, [held], k=10)
         return score(gains([[self.identifiers[row] for row in ranking] for ranking in rows], self.grades))[NDCG]
 
+    @property
+    def texts(self) -> int:
+        """Texts that one sitting encodes."""
+        return len(self.queries) + len(self.documents)
+
+
+def whole(judged: Judged) -> Exam:
+    """All queries of a collection, asked of all its documents: for a guard, which is drawn to size already."""
+    return Exam(
+        queries=tuple(query.text for query in judged.queries),
+        documents=tuple(document.content for document in judged.documents),
+        identifiers=tuple(document.id for document in judged.documents),
+        grades=tuple(judged.grades[query.id] for query in judged.queries),
+    )
+
 
 def draw(validation: Judged, *, size: int, seed: int) -> Exam:
     """An exam of about ``size`` documents, on up to half as many queries, with all of their judged documents."""

@@ -1,13 +1,13 @@
-"""Hard negatives: near the query by today's weights, yet not so near that they are probably unjudged answers.
+"""Hard negatives: near the query by today's weights or by its words, yet not so near that they are probably unjudged answers.
 
-Everything known to answer the query is excluded by id, and so is what answers a family-mate of it. The positive-aware
-relative margin is that of NV-Retriever (Moreira et al. 2024): a candidate must score below 95 % of the query's weakest positive.
+Everything known to answer the query is excluded, and so is what answers another wording of it. The positive-aware relative
+margin is that of NV-Retriever (Moreira et al. 2024): a candidate must score below 95 % of the query's weakest positive.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,16 +17,20 @@ from transvase.core.evaluation.ranking import unit
 
 MARGIN: Final = 0.05
 
+DEPTH: Final = 64
+"""Nearest documents of a query that are looked at, beside those that its words bring."""
+
 _BLOCK: Final = 512
 """Queries scored at a time."""
 
 
-def answers_to_avoid(answers: Mapping[str, set[str]], family_of: Mapping[str, str]) -> dict[str, set[str]]:
-    """Query id → every document known to answer it or a query of its family."""
-    by_family: defaultdict[str, set[str]] = defaultdict(set)
-    for query, documents in answers.items():
-        by_family[family_of[query]] |= documents
-    return {query: by_family[family_of[query]] for query in answers}
+@dataclass(frozen=True, slots=True, eq=False)
+class Mined:
+    """Rows of documents, hardest first, their cosines with the query, and below which cosine they had to stay."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    limits: NDArray[np.float32]
 
 
 def mine(
@@ -34,51 +38,73 @@ def mine(
     documents: NDArray[np.float32],
     *,
     positives: Sequence[Sequence[int]],
-    avoid: Sequence[Sequence[int]],
+    avoid: Sequence[Collection[int]],
     count: int,
+    lexical: NDArray[np.intp] | None = None,
     margin: float = MARGIN,
     seed: int = 1,
-) -> NDArray[np.intp]:
-    """Rows of ``count`` negatives for each query, hardest first, shape (queries, count).
+) -> Mined:
+    """``count`` negatives for each query, hardest first, shape (queries, count).
 
-    ``positives`` are the rows of each query's answers: they set the margin and are never taken. ``avoid`` are those of its
-    family-mates' answers: taken only where nothing else is left. Where fewer documents stay below the margin, the rest is
-    drawn at random from what is allowed: no query is dropped. BadValue when a query has no positive, or answers all but
-    fewer than ``count`` documents.
+    ``positives`` are the rows of each query's answers: they set the margin and are never taken. ``avoid`` are rows that answer
+    the same question in other words: taken only where nothing else is left. ``lexical`` holds further candidates, a row of
+    documents for each query, -1 where there is none. Where fewer documents stay below the margin, the rest is drawn at random
+    from what is allowed: no query is dropped. BadValue when a query has no positive, or answers all but fewer than ``count``
+    documents.
     """
     rng = np.random.default_rng(seed)
     asked, held = unit(queries), unit(documents)
-    mined = np.empty((len(asked), count), dtype=np.intp)
+    mined = Mined(
+        np.empty((len(asked), count), dtype=np.int64),
+        np.empty((len(asked), count), dtype=np.float32),
+        np.empty(len(asked), dtype=np.float32),
+    )
     for start in range(0, len(asked), _BLOCK):
         scores = asked[start : start + _BLOCK] @ held.T
+        near = _nearest(scores, DEPTH + count)
         for offset, row in enumerate(scores):
             number = start + offset
-            mined[number] = _hardest(row, positives[number], avoid[number], count=count, margin=margin, rng=rng)
+            if not len(positives[number]):
+                raise BadValue("positives", [], why="a margin needs at least one answer of each query")
+            weakest = float(row[list(positives[number])].min())
+            mined.limits[number] = limit = weakest - abs(weakest) * margin
+            candidates = near[offset] if lexical is None else np.union1d(near[offset], lexical[number][lexical[number] >= 0])
+            allowed = _allowed(len(row), positives[number], avoid[number], count=count)
+            best = _hardest(row, candidates, allowed=allowed, limit=limit, count=count, rng=rng)
+            mined.rows[number], mined.scores[number] = best, row[best]
     return mined
 
 
-def _hardest(
-    scores: NDArray[np.float32],
-    positives: Sequence[int],
-    avoid: Sequence[int],
-    *,
-    count: int,
-    margin: float,
-    rng: np.random.Generator,
-) -> NDArray[np.intp]:
-    if not len(positives):
-        raise BadValue("positives", [], why="a margin needs at least one answer of each query")
-    weakest = float(scores[list(positives)].min())
-    allowed = np.ones(len(scores), dtype=bool)
+def _nearest(scores: NDArray[np.float32], depth: int) -> NDArray[np.intp]:
+    if scores.shape[1] <= depth:
+        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return np.argpartition(-scores, depth, axis=1)[:, :depth]
+
+
+def _allowed(total: int, positives: Collection[int], avoid: Collection[int], *, count: int) -> NDArray[np.bool_]:
+    allowed = np.ones(total, dtype=bool)
     allowed[[*positives, *avoid]] = False
     if np.count_nonzero(allowed) < count:
         allowed[:] = True
         allowed[list(positives)] = False
     if np.count_nonzero(allowed) < count:
-        raise BadValue("corpus", len(scores), why=f"too few documents to find {count} that do not answer a query")
-    below = np.flatnonzero(allowed & (scores < weakest - abs(weakest) * margin))
+        raise BadValue("corpus", total, why=f"too few documents to find {count} that do not answer a query")
+    return allowed
+
+
+def _hardest(
+    scores: NDArray[np.float32],
+    candidates: NDArray[np.intp],
+    *,
+    allowed: NDArray[np.bool_],
+    limit: float,
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    candidates = np.sort(candidates)
+    below = candidates[allowed[candidates] & (scores[candidates] < limit)]
     best = below[np.argsort(-scores[below], kind="stable")[:count]]
     if len(best) == count:
-        return best
+        return np.asarray(best, dtype=np.intp)
     others = np.setdiff1d(np.flatnonzero(allowed), best)
     return np.concatenate([best, rng.choice(others, size=count - len(best), replace=False)])

@@ -1,7 +1,8 @@
-"""From graded judgments to training pairs: a query and one document that answers it."""
+"""From graded judgments to training pairs: a query, one document that answers it, and how much the pair counts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transvase.core.evaluation.judged import Judged
@@ -15,14 +16,21 @@ class Pair:
     document: str
     anchor: str
     positive: str
+    weight: float = 1.0
+    """What the pair counts in the loss, beside others: its grade over the highest grade, times its weight in the files."""
 
 
-def pairs_of(judged: Judged) -> tuple[Pair, ...]:
-    """One pair for each answer of each query, in the order of the files; a document without text is left out."""
+def pairs_of(judged: Judged, weights: Mapping[tuple[str, str], float] | None = None) -> tuple[Pair, ...]:
+    """One pair for each answer of each query, in the order of the files; a document without text is left out.
+
+    ``weights``: query id and document id → weight, 1 where none is given; a pair of weight 0 or below is left out.
+    """
     contents = {document.id: document.content for document in judged.documents}
+    given = weights or {}
+    highest = max((grade for grades in judged.grades.values() for grade in grades.values()), default=1.0)
     return tuple(
-        Pair(query.id, document, query.text, contents[document])
+        Pair(query.id, document, query.text, contents[document], grade / highest * given.get((query.id, document), 1.0))
         for query in judged.queries
         for document, grade in judged.grades[query.id].items()
-        if grade > 0 and contents[document].strip()
+        if grade > 0 and contents[document].strip() and given.get((query.id, document), 1.0) > 0
     )

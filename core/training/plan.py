@@ -1,23 +1,43 @@
-"""Fitting a run into its wall-clock budget, from speeds measured on the machine at hand a moment ago."""
+"""Fitting a run into its wall-clock budget: what each kind of work may take, and how far a fine-tuning has come.
+
+Nothing is planned from a speed measured once: a fine-tuning under a budget follows the clock. Its learning rate falls with
+the share of its time that has passed, so it ends at zero whether the machine became slower or faster meanwhile.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 EXAM_SHARE: Final = 0.06
-"""Of the budget, for one validation: with the base's own and three more a quarter goes into choosing well."""
+"""Of the budget, for one validation."""
+
+GUARD_SHARE: Final = 0.03
+"""Of the budget, for asking the guard once."""
 
 MINING_SHARE: Final = 0.15
 """Of the budget, for encoding the texts that negatives are mined from."""
 
-RESERVE_S: Final = 8.0
-"""Kept for writing the model and reading it back."""
+ADAPTER_SHARE: Final = 0.15
+"""Of the budget, for what the adapters need: vectors of the training queries and of their answers."""
+
+RESERVE_S: Final = 5.0
+"""Kept for writing the model and reading it back, beside twice what loading it took."""
 
 UNBOUNDED_EXAM: Final = 4000
 """Documents of a validation where no budget is given."""
+
+MOST_POOL: Final = 20_000
+"""Documents of a larger corpus that negatives are mined from, and that an adapter sees, where no budget is given."""
+
+UNBOUNDED_GUARD: Final = 300
+"""Questions of the guard where no budget is given."""
+
+WARM_UP: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +48,9 @@ class Clock:
     budget_s: float | None
 
     @classmethod
-    def start(cls, minutes: float | None) -> Clock:
-        """A clock that runs from now on."""
-        return cls(time.monotonic(), None if minutes is None else minutes * 60)
+    def start(cls, minutes: float | None, *, spent_s: float = 0.0) -> Clock:
+        """A clock that runs from now on, or from so many seconds ago."""
+        return cls(time.monotonic() - spent_s, None if minutes is None else minutes * 60)
 
     @property
     def elapsed(self) -> float:
@@ -42,13 +62,44 @@ class Clock:
         """Seconds left of the budget; infinite without one."""
         return math.inf if self.budget_s is None else self.budget_s - self.elapsed
 
+    def share(self, part: float) -> float:
+        """Seconds that this part of the whole budget is; infinite without one."""
+        return math.inf if self.budget_s is None else part * self.budget_s
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many updates, and after how many of them validation comes."""
+
+@dataclass(slots=True)
+class Pace:
+    """How far one fine-tuning has come: by its steps, or by its seconds where those are nearer their end.
+
+    Time spent in ``pausing`` (validation, checkpoints) does not count.
+    """
 
     steps: int
-    every: int
+    """The most updates that may be made."""
+    seconds: float = math.inf
+    began: float = field(default_factory=time.monotonic)
+    paused: float = 0.0
+    share: float = 0.0
+    """The last that ``look`` saw, from 0 to 1."""
+
+    def look(self, step: int) -> float:
+        """How much is done after ``step`` updates, from 0 to 1."""
+        timed = (time.monotonic() - self.began - self.paused) / self.seconds if math.isfinite(self.seconds) else 0.0
+        return min(1.0, max(step / self.steps, timed))
+
+    def rate(self, step: int) -> float:
+        """The learning rate's multiplier for the update after ``step``: up in a tenth of the course, then straight to zero."""
+        share = max(self.share, step / self.steps)
+        return min(1.0, (share + 1 / self.steps) / WARM_UP, max(0.0, 1 - share) / (1 - WARM_UP))
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """What is done inside takes no time of the course."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.paused += time.monotonic() - began
 
 
 def exam_size(clock: Clock, *, texts_per_s: float) -> int:
@@ -56,19 +107,8 @@ def exam_size(clock: Clock, *, texts_per_s: float) -> int:
     return UNBOUNDED_EXAM if clock.budget_s is None else max(200, int(EXAM_SHARE * clock.budget_s * texts_per_s))
 
 
-def mining_size(clock: Clock, *, texts_per_s: float, wanted: int) -> int:
-    """Texts, of those wanted, that may be encoded to mine from."""
-    return wanted if clock.budget_s is None else min(wanted, int(MINING_SHARE * clock.budget_s * texts_per_s))
-
-
-def plan(*, seconds: float, step_s: float, exam_s: float, pairs: int, batch: int, epochs: int, evaluations: int) -> Plan:
-    """As many steps as the epochs ask for and the seconds hold, a whole number of them between validations; at least one."""
-    wanted = epochs * math.ceil(pairs / batch)
-    exams = evaluations
-    if math.isfinite(seconds):
-        while exams > 1 and exams * exam_s > seconds / 5:  # better one validation of something than three of nothing
-            exams -= 1
-        wanted = min(wanted, int((seconds - exams * exam_s) / step_s))
-    exams = min(exams, max(1, wanted))
-    every = max(1, wanted // exams)
-    return Plan(steps=every * exams, every=every)
+def guard_size(clock: Clock, *, texts_per_s: float, crowd: int) -> int:
+    """Questions of the guard, each with ``crowd`` documents and counted with its own text."""
+    if clock.budget_s is None:
+        return UNBOUNDED_GUARD
+    return min(UNBOUNDED_GUARD, int(GUARD_SHARE * clock.budget_s * texts_per_s / (crowd + 1)))

@@ -1,134 +1,123 @@
-"""One training run from files to files: measure, plan, mine, fit, keep the best, write it down."""
+"""One training run from files to files: measure the base, climb the ladder, keep what is worth keeping, write it down."""
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
 
 from transvase.core.evaluation.comparison import Comparison, compare
-from transvase.core.evaluation.metrics import NDCG, Scores
+from transvase.core.evaluation.metrics import NDCG
+from transvase.core.outdir import complete_or_absent
 from transvase.core.ports import Progress
 
+from . import ranks
 from .card import write_papers
-from .exam import Exam, draw
-from .learner import Learner, load, save
-from .lesson import Lesson, prepare
-from .loop import Course, fit, keep_base, mark
-from .outdir import complete_or_absent
-from .plan import RESERVE_S, Clock, Plan, exam_size, mining_size, plan
-from .rows import Material, gather
+from .climb import climb
+from .curves import draw_curves
+from .dimensions import write_cuts
+from .finish import write_model
+from .ground import load_base, set_up
+from .ladder import Standing, choose
+from .learn import follow
+from .plan import Clock
 from .settings import Trained, TrainSettings
-from .speeds import Speeds, measure
+from .workshop import Workshop
 
 
-def train(settings: TrainSettings, *, progress: Progress) -> Trained:
-    """Fine-tune ``settings.base`` on the collection's train judgments and write the best checkpoint to ``settings.out``.
+def train(settings: TrainSettings, *, progress: Progress, spent_s: float = 0.0) -> Trained:
+    """Train ``settings.base`` on the collection's train judgments and write what is worth keeping to ``settings.out``.
 
-    The directory appears only when it is complete. Misuse for faulty data or settings, ExtraMissing without the training
-    extra, EncoderFailed when the model cannot be loaded, trained or read back. Test judgments are never opened.
+    The directory appears only when it is complete; a killed run goes on where it was when the same is asked again. Misuse for
+    faulty data or settings, ExtraMissing without the training extra, EncoderFailed when the model cannot be loaded, trained
+    or read back. Test judgments are never opened. Started by torchrun, every process returns what the first one made.
+    ``spent_s`` seconds of the budget have passed before the call.
     """
-    clock = Clock.start(settings.minutes)
-    with complete_or_absent(settings.out) as directory:
-        lesson = prepare(settings.data, seed=settings.seed)
-        progress("load", 0, 1)
-        learner = load(settings.base)
-        progress("load", 1, 1)
-        scratch = directory / "scratch"
-        scratch.mkdir()
-        speeds = measure(learner, lesson, settings=settings)
-        exam = draw(lesson.validation, size=exam_size(clock, texts_per_s=speeds.texts_per_s), seed=settings.seed)
-        began = time.perf_counter()
-        base = mark(exam, learner, progress=progress, label="validate base")
-        course = keep_base(learner, base, path=scratch / "best.pt", clock=clock)
-        course.spent_s.append(time.perf_counter() - began)
+    clock, device = Clock.start(settings.minutes, spent_s=spent_s), ranks.join(settings.device)
+    try:
+        if not ranks.first():
+            return _heard(follow(load_base(settings, device=device), settings))
+        try:
+            trained = _made(settings, clock=clock, device=device, progress=progress)
+        except BaseException as error:
+            ranks.told(error)
+            raise
+        return _heard(ranks.told(trained))
+    finally:
+        ranks.leave()
 
-        planned, material = _prepared(lesson, learner, settings=settings, speeds=speeds, course=course, progress=progress)
-        fit(
-            learner, material.rows, plan=planned, settings=settings, exam=exam, course=course, bf16=speeds.bf16, progress=progress
-        )
-        shutil.rmtree(scratch)
+
+def _heard(said: object) -> Trained:
+    if isinstance(said, BaseException):
+        raise said
+    assert isinstance(said, Trained)
+    return said
+
+
+def _made(settings: TrainSettings, *, clock: Clock, device: str | None, progress: Progress) -> Trained:
+    with complete_or_absent(settings.out) as directory:
+        shop = set_up(settings, clock=clock, device=device, progress=progress)
+        tried = climb(shop)
+        kept = choose(shop.base, tried)
         progress("write", 0, 1)
-        space = save(learner, directory)
-        facts = _facts(lesson, exam, speeds=speeds, planned=planned, material=material, course=course)
-        trained = _report(settings, lesson, course, base=base, space=space, facts=facts)
+        space = write_model(shop, kept, directory)
+        trained = _report(shop, kept, tried, space=space)
         write_papers(directory, trained, settings)
+        draw_curves(trained, shop.run)
+        for name in ("README.md", "training.json"):
+            shutil.copy(directory / name, shop.run.path / name)
         progress("write", 1, 1)
+    shop.run.close()
+    if kept.migration == "fill":
+        write_cuts(settings.out, settings.matryoshka)
     return trained
 
 
-def _prepared(
-    lesson: Lesson, learner: Learner, *, settings: TrainSettings, speeds: Speeds, course: Course, progress: Progress
-) -> tuple[Plan, Material]:
-    """Plan first, so that negatives are mined only for pairs that will be read, and again when mining has taken its time."""
-
-    def planned(seconds: float) -> Plan:
-        return plan(
-            seconds=seconds - RESERVE_S,
-            step_s=speeds.step_s,
-            exam_s=max(course.spent_s),
-            pairs=len(lesson.pairs),
-            batch=settings.batch,
-            epochs=settings.epochs,
-            evaluations=settings.evaluations,
-        )
-
-    wanted = len(lesson.documents) + len(lesson.pairs) if settings.negatives else 0
-    pool = mining_size(course.clock, texts_per_s=speeds.short_texts_per_s, wanted=wanted)
-    mining_s = pool / speeds.short_texts_per_s
-    most = planned(course.clock.left - mining_s).steps * settings.batch
-    limit = math.inf if course.clock.budget_s is None else mining_s
-    material = gather(lesson, learner, most=most, pool=pool, seconds=limit, settings=settings, progress=progress)
-    return planned(course.clock.left), material
-
-
-def _facts(lesson: Lesson, exam: Exam, *, speeds: Speeds, planned: Plan, material: Material, course: Course) -> dict[str, object]:
-    return {
-        "steps": course.curve[-1].step,
-        "planned_steps": planned.steps,
-        "pairs": material.pairs,
-        "pairs_available": len(lesson.pairs),
-        "negatives": len(material.rows) - 2,
-        "mined_from": material.mined_from,
-        "documents": len(lesson.documents),
-        "exam_queries": len(exam.queries),
-        "exam_documents": len(exam.documents),
-        "bf16": speeds.bf16,
-        "step_s": round(speeds.step_s, 3),
-        "texts_per_s": round(speeds.texts_per_s, 1),
-    }
-
-
-def _report(
-    settings: TrainSettings, lesson: Lesson, course: Course, *, base: Scores, space: str, facts: dict[str, object]
-) -> Trained:
-    comparison = compare(base, course.best, metric=NDCG, seed=settings.seed)
+def _report(shop: Workshop, kept: Standing, tried: list[Standing], *, space: str) -> Trained:
+    comparison = compare(shop.base.scores, kept.scores, metric=NDCG, seed=shop.settings.seed)
+    before = shop.base.guard
     return Trained(
-        out=settings.out,
+        out=shop.settings.out,
         space=space,
-        promote=course.best_step > 0,
-        note=_note(course, comparison),
-        best_step=course.best_step,
+        promote=kept is not shop.base,
+        note=_note(kept, comparison, tried),
+        rung=kept.rung,
+        migration=kept.migration,
+        alpha=kept.alpha,
+        best_step=kept.step,
         comparison=comparison,
-        base_ndcg=float(base.mean()),
-        best_ndcg=float(course.best.mean()),
-        curve=tuple(course.curve),
-        facts=facts,
-        notes=lesson.notes + _slow(facts),
-        seconds=course.clock.elapsed,
+        base_ndcg=shop.base.mean,
+        best_ndcg=kept.mean,
+        guard=None if before is None or kept.guard is None else {"before": before, "after": kept.guard},
+        rungs=tuple(standing.as_json() for standing in tried),
+        curve=tuple(shop.curve),
+        facts=_facts(shop),
+        notes=tuple(shop.notes),
+        run=shop.run.path.name,
+        seconds=shop.clock.elapsed,
     )
 
 
-def _note(course: Course, comparison: Comparison) -> str:
-    if not course.best_step:
-        return "Do not promote: no checkpoint beat the base on validation; these are the base's own weights."
+def _facts(shop: Workshop) -> dict[str, object]:
+    measured = {"texts_per_s": round(shop.texts_per_s, 1), "exam_s": round(shop.exam_s, 1), "guard_s": round(shop.guard_s, 1)}
+    return {
+        "pairs": len(shop.lesson.pairs),
+        "documents": len(shop.lesson.documents),
+        "exam_queries": len(shop.exam.queries),
+        "exam_documents": len(shop.exam.documents),
+        "guard_queries": len(shop.guard.queries) if shop.guard else 0,
+        "bf16": shop.learner.fast,
+        "resumed": shop.run.resumed,
+        **measured,
+        **shop.facts,
+    }
+
+
+def _note(kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:
+    if kept.rung is None:
+        faults = "; ".join(f"{standing.rung}: {standing.fault}" for standing in tried if standing.fault)
+        why = f"nothing sound beat the base ({faults})" if faults else "nothing beat the base"
+        return f"Do not promote: {why} on validation; these are the base's own weights."
     gained = f"NDCG@10 on validation {comparison.difference:+.3f} (95 % {comparison.ci_low:+.3f} … {comparison.ci_high:+.3f})"
+    way = f"{kept.rung} (moving to it takes: {kept.migration})"
     if comparison.ci_low <= 0:
-        return f"{gained}: within noise, so evaluate on held-out queries before you promote it."
-    return f"{gained}: better than the base; evaluate on held-out queries, then promote."
-
-
-def _slow(facts: dict[str, object]) -> tuple[str, ...]:
-    if facts["steps"] == facts["planned_steps"]:
-        return ()
-    return (f"the time was up after {facts['steps']} of {facts['planned_steps']} planned steps: the machine became slower",)
+        return f"{way}: {gained}: within noise, so evaluate on held-out queries before you promote it."
+    return f"{way}: {gained}: better than the base; evaluate on held-out queries, then promote."

@@ -35,7 +35,7 @@ def text_of(number: int) -> str:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two models that run without torch: real directories, as ``export`` writes them, with weights of their own."""
-    from transvase.core.training.export import export
+    from transvase.core.export import export
 
     place = tmp_path_factory.mktemp("models")
     for seed, name in enumerate(("base", "tuned")):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
+import numpy as np
 import psycopg
 import pytest
 import scenery
@@ -20,12 +21,17 @@ from transvase.core.errors import IllegalMove, NotReady
 from transvase.core.ports import Store
 
 FORTH_AND_BACK: Final = ("adopt", "open", "fill", "prove", "cutover", "rollback", "prove", "cutover", "retire")
+QUERIES_ALONE: Final = ("open queries", "fill", "prove", "cutover", "rollback", "prove", "cutover", "retire")
 CHAINS: Final = {
     "forth and back": ((), FORTH_AND_BACK),
     "on from there": (FORTH_AND_BACK, ("open on", "fill", "prove", "cutover", "retire")),
     "given up when opened": (("adopt", "open"), ("abort",)),
     "given up when proven": (("adopt", "open", "fill", "prove"), ("abort",)),
     "in one command": (("adopt",), ("migrate", "retire")),
+    "queries alone": (("adopt",), QUERIES_ALONE),
+    "on from queries alone": (("adopt", *QUERIES_ALONE), ("open on", "fill", "prove", "cutover", "retire")),
+    "queries alone given up": (("adopt", "open queries", "fill", "prove"), ("abort",)),
+    "derived": (("adopt",), ("open derived", "derive", "prove", "cutover", "retire")),
 }
 """Moves that are made first, and the moves that are killed and made again."""
 
@@ -35,6 +41,10 @@ POINTS: Final = {
     "given up when opened": (3,),
     "given up when proven": (5,),
     "in one command": (5, 0),
+    "queries alone": (4, 3, 2, 4, 3, 0, 0, 4),
+    "on from queries alone": (3, 2, 0, 3, 4),
+    "queries alone given up": (3,),
+    "derived": (1, 8, 0, 3, 2),
 }
 """In how many places each of these moves is killed; spread evenly over its exchanges with the database."""
 
@@ -160,8 +170,16 @@ def test_a_killed_run_is_resumed_to_the_same_end(
             whole(store, session)
             MOVES[move](store)
         whole(store, session)
-        assert state(session) == reference.end
+        same(state(session), reference.end)
     ward.drop(database)
+
+
+def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same end. A product of matrices may differ in its last bits by how many rows were multiplied together."""
+    assert {**found, "held": found["held"].keys()} == {**expected, "held": expected["held"].keys()}
+    for key, (digest, vector) in found["held"].items():
+        assert digest == expected["held"][key][0]
+        assert np.allclose(vector, expected["held"][key][1], atol=1e-6)
 
 
 def again(store: Store, move: str) -> None:
@@ -201,10 +219,10 @@ def state(session: Connection) -> dict[str, Any]:
     return {
         "sides": (live, shadow),
         "journal": _rows(session, "SELECT attempt, phase, facts->>'source', facts->>'target' FROM transvase_control.migration"),
-        "indexes": _rows(session, "SELECT name, encoder, width, metric, form, adopted FROM transvase_control.index"),
+        "indexes": _rows(session, "SELECT name, encoder, width, metric, form, adopted, shares FROM transvase_control.index"),
         "places": _rows(session, "SELECT index, finished FROM transvase_control.place"),
         "texts": scenery.texts(session, GROUND),
-        "held": {key: (digest, vector.tobytes()) for key, (digest, vector) in held.items()},
+        "held": {key: (digest, vector) for key, (digest, vector) in held.items()},
         "relations": _rows(session, _RELATIONS),
         "columns": _rows(session, "SELECT attname FROM pg_attribute WHERE attrelid = 'docs'::regclass AND attnum > 0"),
         "triggers": _rows(session, "SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"),

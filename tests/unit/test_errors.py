@@ -26,6 +26,7 @@ MADE = [
     (errors.StoreFailed("connection lost", code="57P01"), ["connection lost", "57P01"]),
     (errors.LockNotGained("docs", waited_s=1.25, blockers="pid 7"), ["docs", "1.2 s", "pid 7"]),
     (errors.EncoderFailed("m", "it gave NaN"), ["m", "it gave NaN"]),
+    (errors.EndpointFailed("https://host/v1", "it answered 503"), ["https://host/v1", "it answered 503"]),
 ]
 LEAVES = [
     kind

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from transvase.core.errors import BadValue, TransvaseError, UnknownName
 from transvase.core.evaluation import read
+from transvase.core.evaluation.judged import read_weights
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -148,3 +149,36 @@ def test_a_directory_in_a_files_place_is_refused(collection: Path) -> None:
 
     with pytest.raises(TransvaseError, match=r"corpus\.jsonl"):
         read(collection, split="test")
+
+
+def test_weights_are_read_and_a_missing_file_weighs_nothing(collection: Path) -> None:
+    assert read_weights(collection, "train") == {}
+
+    (collection / "weights").mkdir()
+    (collection / "weights" / "train.tsv").write_text("query-id\tcorpus-id\tweight\nq1\td1\t0.25\nq1\td2\t0\n", encoding="utf-8")
+
+    assert read_weights(collection, "train") == {("q1", "d1"): 0.25, ("q1", "d2"): 0.0}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("q1\td1", "2 fields"), ("q1\td1\theavy", "number"), ("q1\td1\tinf", "number"), ("q1\td1\t-1", "0 or more"),
+     ("q2\td2\t2", "before")],
+)  # fmt: skip
+def test_a_faulty_weight_is_refused_by_file_and_number(collection: Path, line: str, says: str) -> None:
+    path = collection / "weights" / "train.tsv"
+    path.parent.mkdir()
+    path.write_text(f"query-id\tcorpus-id\tweight\nq2\td2\t1\n{line}\n", encoding="utf-8")
+
+    with pytest.raises(BadValue, match=says) as caught:
+        read_weights(collection, "train")
+
+    assert f"{path}:3" in str(caught.value)
+
+
+def test_weights_without_a_header_do_not_lose_their_first_line(collection: Path) -> None:
+    (collection / "weights").mkdir()
+    (collection / "weights" / "train.tsv").write_text("q1\td1\t1\n", encoding="utf-8")
+
+    with pytest.raises(BadValue, match="header"):
+        read_weights(collection, "train")

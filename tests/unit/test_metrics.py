@@ -6,7 +6,8 @@ import ir_measures
 import numpy as np
 import pytest
 from ir_measures import RR, P, R, nDCG
-from transvase.core.evaluation.metrics import gains, mrr, ndcg, precision, recall
+from transvase.core.errors import BadValue
+from transvase.core.evaluation.metrics import gains, mrr, ndcg, precision, recall, score
 from transvase.core.evaluation.ranking import nearest
 
 
@@ -68,6 +69,35 @@ def test_ranking_in_blocks_gives_what_one_sort_of_everything_gives(block: int) -
     assert scores == pytest.approx(-np.sort(-whole, axis=1)[:, :10], abs=1e-6)
     assert np.take_along_axis(whole, rows, axis=1) == pytest.approx(scores, abs=1e-6)
     assert all(len(set(ranking)) == 10 for ranking in rows.tolist())
+
+
+@pytest.mark.parametrize("k", [1, 10, 299])
+def test_queries_are_taken_in_blocks_too(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
+    """However few scores are held at a time, the answer is the same."""
+    rng = np.random.default_rng(5)
+    queries, documents = (rng.integers(-2, 3, size=(n, 4)).astype(np.float32) for n in (23, 300))
+    whole = nearest(queries, [documents], k=k)
+    monkeypatch.setattr("transvase.core.evaluation.ranking.CELLS", 200)
+    rows, scores = nearest(queries, (documents[at : at + 64] for at in range(0, 300, 64)), k=k)
+
+    assert rows.tolist() == whole[0].tolist()
+    assert scores == pytest.approx(whole[1], abs=1e-6)
+
+
+def test_nothing_cannot_be_asked_for() -> None:
+    with pytest.raises(BadValue, match="at least one"):
+        nearest(np.eye(2, dtype=np.float32), [np.eye(2, dtype=np.float32)], k=0)
+
+
+def test_further_cut_offs_stand_beside_the_standing_figures() -> None:
+    found = score(gains([["a", "b", "c"]], [{"c": 1.0}]), ks=(2, 3))
+
+    assert {name: float(scores[0]) for name, scores in found.items() if name.startswith("recall")} == {
+        "recall@10": 1.0,
+        "recall@2": 0.0,
+        "recall@3": 1.0,
+    }
+    assert list(found)[:4] == ["ndcg@10", "recall@10", "mrr@10", "precision@5"]
 
 
 def test_equal_scores_keep_the_order_of_the_corpus() -> None:

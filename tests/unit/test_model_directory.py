@@ -14,6 +14,7 @@ from transvase.core.encoders import load, space_of
 from transvase.core.encoders.builtin import MINILM_WEIGHTS, verify
 from transvase.core.encoders.space_file import read_space, write_space
 from transvase.core.errors import BadValue, Unfit, UnknownName
+from transvase.core.space import Side
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def runtime_state(directory: Path) -> None:
 
 def records(directory: Path) -> None:
     (directory / "README.md").write_text("A card.", encoding="utf-8")
-    write_space(directory, space_of(str(directory)).truncated(4))
+    write_space(directory, space_of(str(directory)).adapted("cut", dimension=4, side=Side.BOTH))
 
 
 SAME: dict[str, Edit] = {

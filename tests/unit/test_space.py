@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue, SpaceMismatch
-from transvase.core.space import Space, Vectors, cosines
+from transvase.core.space import Side, Space, Vectors, cosines
 
 SPACE = Space(
     weights="w",
@@ -24,6 +24,7 @@ SPACE = Space(
 OTHER = {
     "weights": "w2", "tokenizer": "t2", "modules": "m2", "pooling": "cls", "query_prompt": "", "document_prompt": "passage: ",
     "normalised": False, "max_length": 128, "dimension": 5, "derived_from": "s0",
+    "documents_of": "s1",
 }  # fmt: skip
 
 
@@ -51,17 +52,29 @@ def test_a_record_that_was_edited_is_refused(change: dict[str, object]) -> None:
         Space.from_json(SPACE.as_json() | change)
 
 
-def test_a_cut_space_is_another_space_and_knows_its_origin() -> None:
-    cut = SPACE.truncated(2)
-    assert (cut.dimension, cut.derived_from) == (2, SPACE.id)
-    assert cut.id != SPACE.id
-    assert SPACE.truncated(4) == SPACE
+def test_a_fact_that_says_nothing_is_not_written() -> None:
+    """Records from before there were Spaces that share documents stay as they are, and so do their ids."""
+    assert "documents_of" not in SPACE.as_json()
+    assert "documents_of" in dataclasses.replace(SPACE, documents_of="s1").as_json()
 
 
-@pytest.mark.parametrize("dimension", [0, -1, 5])
-def test_a_space_cannot_be_cut_to_more_than_it_has(dimension: int) -> None:
-    with pytest.raises(BadValue, match="between 1 and 4"):
-        SPACE.truncated(dimension)
+def test_a_moved_space_is_another_space_and_knows_its_origin() -> None:
+    moved = SPACE.adapted("matrix", dimension=2, side=Side.BOTH)
+    assert (moved.dimension, moved.derived_from, moved.documents) == (2, SPACE.id, moved.id)
+    assert moved.id not in {SPACE.id, SPACE.adapted("another", dimension=2, side=Side.BOTH).id}
+
+
+def test_a_space_whose_queries_alone_are_moved_shares_its_documents() -> None:
+    asked = SPACE.adapted("matrix", dimension=4, side=Side.QUERY)
+    assert (asked.derived_from, asked.documents_of, asked.documents) == ("", SPACE.id, SPACE.documents)
+    assert asked.adapted("more", dimension=4, side=Side.QUERY).documents_of == SPACE.id, "the root, however long the chain"
+    assert len({SPACE.id, asked.id, SPACE.adapted("matrix", dimension=4, side=Side.BOTH).id}) == 3
+
+
+@pytest.mark.parametrize(("dimension", "side"), [(0, Side.BOTH), (-1, Side.BOTH), (3, Side.QUERY), (5, Side.QUERY)])
+def test_no_matrix_leads_to_such_a_dimension(dimension: int, side: Side) -> None:
+    with pytest.raises(BadValue, match="dimension"):
+        SPACE.adapted("matrix", dimension=dimension, side=side)
 
 
 def test_vectors_are_not_handed_to_another_space() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from transvase.core.errors import BadValue
 from transvase.core.evaluation import Query
-from transvase.core.signal.split import NEAR, _near_duplicates, divide, families, shared
+from transvase.core.signal.likeness import NEAR, near_duplicates
+from transvase.core.signal.split import divide, families, shared
 from transvase.core.training.lesson import prepare
 
 
@@ -48,7 +49,7 @@ def test_every_near_duplicate_is_found_and_nothing_else() -> None:
     tokens = [frozenset(map(str, numbers)) for numbers in sets]
     near = {(a, b) for a, b in combinations(range(150), 2) if len(sets[a] & sets[b]) >= NEAR * len(sets[a] | sets[b])}
 
-    found = {tuple(sorted(link)) for link in _near_duplicates(tokens)}
+    found = {tuple(sorted(link)) for link in near_duplicates(tokens)}
 
     assert found <= near
     firsts = {tokens.index(held): held for held in tokens}

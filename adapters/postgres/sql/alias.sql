@@ -18,7 +18,8 @@ SELECT a.name, a.number, n.nspname, c.relname, a.key_columns,
        EXISTS (SELECT FROM pg_attribute f
                WHERE f.attrelid = a.relation AND f.attname = a.vector_column AND NOT f.attisdropped AND NOT f.attnotnull),
        to_regclass(format('transvase_control.outbox_%%s', a.number)) IS NOT NULL,
-       (SELECT json_agg(json_build_array(i.name, i.space, i.encoder, i.text_expression, i.width, i.metric, i.form, i.adopted))
+       (SELECT json_agg(json_build_array(i.name, i.space, i.encoder, i.text_expression, i.width, i.metric, i.form, i.adopted,
+                                          i.shares))
         FROM transvase_control.index i WHERE i.alias = a.name)
 FROM transvase_control.alias a
 LEFT JOIN pg_class c ON c.oid = a.relation
@@ -30,8 +31,8 @@ INSERT INTO transvase_control.alias (name, relation, key_columns, text_expressio
 VALUES (%(alias)s, %(relation)s::text::regclass, %(key)s, %(text)s, %(vector)s, %(live)s);
 
 -- name: declare
-INSERT INTO transvase_control.index (name, alias, space, encoder, text_expression, width, metric, form, adopted)
-VALUES (%(name)s, %(alias)s, %(space)s, %(encoder)s, %(text)s, %(width)s, %(metric)s, %(form)s, %(adopted)s)
+INSERT INTO transvase_control.index (name, alias, space, encoder, text_expression, width, metric, form, adopted, shares)
+VALUES (%(name)s, %(alias)s, %(space)s, %(encoder)s, %(text)s, %(width)s, %(metric)s, %(form)s, %(adopted)s, %(shares)s)
 ON CONFLICT (name) DO NOTHING;
 
 -- name: begin_place
@@ -52,6 +53,11 @@ SELECT generation FROM transvase_control.alias WHERE name = %(alias)s;
 
 -- name: undeclare
 DELETE FROM transvase_control.index WHERE name = %(name)s;
+
+-- name: occupant
+-- Whose vectors lie at a site, under whatever name they are served.
+SELECT a.name FROM transvase_control.alias a JOIN transvase_control.index i ON i.name IN (a.live, a.shadow)
+WHERE %(site)s = CASE i.shares WHEN '' THEN i.name ELSE i.shares END LIMIT 1;
 
 -- name: owner
 SELECT name FROM transvase_control.alias WHERE live = %(index)s OR shadow = %(index)s;

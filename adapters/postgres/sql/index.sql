@@ -27,6 +27,46 @@ SELECT sha256(coalesce(string_agg(int8send(hashtextextended(s.body, 0)), ''::byt
        NOT EXISTS (SELECT 1 FROM {side} WHERE {side_range})
 FROM {rows} s WHERE s.body IS NOT NULL;
 
+-- name: stretch_column
+-- A stretch of the user's own column with what is needed to see later whether a text is still the same. All columns have one
+-- size: a vector that is owed, missing or of another width comes as zeros, and so does the digest of no text.
+COPY (
+    SELECT {s_ks}, CASE WHEN o.k1 IS NULL AND vector_dims(s.held) = {width} THEN s.held ELSE {zeros} END,
+           coalesce(s.digest, {no_digest}), coalesce(s.token, 0)
+    FROM (SELECT {t_ks}, t.held, {digest} AS digest, hashtextextended(t.body, 0) AS token
+          FROM {rows} t ORDER BY {t_ks} LIMIT %(limit)s) s
+    LEFT JOIN (SELECT DISTINCT {ks} FROM {outbox}) o ON {owed_match}
+    ORDER BY {s_ks}
+) TO STDOUT (FORMAT binary);
+
+-- name: stretch_side
+COPY (
+    SELECT {s_ks}, CASE WHEN o.k1 IS NULL AND x.digest = s.digest THEN x.embedding ELSE {zeros} END,
+           coalesce(s.digest, {no_digest}), coalesce(s.token, 0)
+    FROM (SELECT {t_ks}, {digest} AS digest, hashtextextended(t.body, 0) AS token
+          FROM {rows} t ORDER BY {t_ks} LIMIT %(limit)s) s
+    LEFT JOIN {side} x ON {match}
+    LEFT JOIN (SELECT DISTINCT {ks} FROM {outbox}) o ON {owed_match}
+    ORDER BY {s_ks}
+) TO STDOUT (FORMAT binary);
+
+-- name: owe_keys
+-- Keys that one site alone is owed.
+INSERT INTO {outbox} ({ks}, only_index) SELECT {q_ks}, %(site)s::text FROM {unnested};
+
+-- name: owe_column
+-- Whatever the user's own column lacks; what it holds is believed, since it keeps no digests.
+INSERT INTO {outbox} ({ks}, only_index) SELECT {s_ks}, %(site)s::text
+FROM {rows} s WHERE s.body IS NOT NULL AND (s.held IS NULL OR {norm}(s.held) = 0)
+AND NOT EXISTS (SELECT 1 FROM {outbox} o WHERE {owed_match});
+
+-- name: owe_side
+-- Whatever a side table lacks or has too much. A vector of length zero is what its text gave: paying would give it again.
+INSERT INTO {outbox} ({ks}, only_index) SELECT {either}, %(site)s::text
+FROM {rows} s FULL JOIN {side} x ON {match}
+WHERE (s.body IS NULL) <> (x.k1 IS NULL) OR x.digest <> {digest}
+EXCEPT SELECT {ks}, %(site)s::text FROM {outbox};
+
 -- name: after
 SELECT body, hashtextextended(body, 0), {ks} FROM {rows} s ORDER BY {ks} LIMIT %(limit)s;
 

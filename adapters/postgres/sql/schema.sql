@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS transvase_control.alias (
     CHECK (live IS DISTINCT FROM shadow)
 );
 
+-- "shares" names the site of an index that came before, whose vectors it serves; empty: its site bears its own name.
 CREATE TABLE IF NOT EXISTS transvase_control.index (
     name text PRIMARY KEY,
     alias text NOT NULL REFERENCES transvase_control.alias ON DELETE CASCADE,
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS transvase_control.index (
     metric text NOT NULL CHECK (metric IN ('cosine', 'ip', 'l2')),
     form text NOT NULL CHECK (form IN ('vector', 'halfvec')),
     adopted boolean NOT NULL,
+    shares text NOT NULL DEFAULT '',
     CHECK (adopted OR space IS NOT NULL)
 );
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transvase.core.errors import BadValue
+from .errors import BadValue
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The report's style sheet. It stands inside the page, because the page must be readable wherever it is copied to."""
+"""The style sheet of every page that a command writes. It stands inside the page, which is readable wherever it is copied to."""
 
 from __future__ import annotations
 

@@ -1,0 +1,235 @@
+"""Fusing a lexical and a dense ranking, with a weight that judged queries chose and that may be "do not fuse".
+
+Two forms: ranks, each list giving 1 / (60 + rank) (Cormack, Clarke and Büttcher 2009), and scores, each list's scaled to
+0 … 1 within its query (Bruch, Gai and Ingber 2023, who find it the more robust once its weight is tuned). The weight is the
+dense list's share: 0 is the lexical ranking alone and 1 the dense one. Unweighted fusion is no safe default, so both ends are
+candidates, and a fusion is taken only when it beats the better of them on queries that had no say in its weight.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from transvase.core.errors import BadValue
+
+from .comparison import ROUNDS, Comparison, compare
+from .judged import Judged
+from .metrics import NDCG, Gains, Scores, gains, ndcg
+
+DEPTH: Final = 100
+"""Hits of each list that are worth fusing: what stands lower in both seldom reaches the first ten."""
+
+RANK_BASE: Final = 60
+"""The constant of reciprocal rank fusion, as its authors set it."""
+
+FOLDS: Final = 5
+LEAST: Final = 20
+"""Judged queries below which no weight can be chosen."""
+
+CHANCE: Final = 0.05
+"""How often chance alone may make a fusion look better than the better of its lists."""
+
+WEIGHTS: Final = tuple(round(0.1 * step, 1) for step in range(1, 10))
+
+Hits = tuple[NDArray[np.intp], NDArray[np.float32]]
+"""Rows of documents and their scores, shape (queries, n), best first; row -1 where nothing more was found."""
+
+
+class Form(StrEnum):
+    """What of the two lists is added up."""
+
+    RANKS = "ranks"
+    SCORES = "scores"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """How two lists are to be joined. ``weight`` is the dense share: at 0 and at 1 one of the lists stands alone."""
+
+    form: Form
+    weight: float
+
+    @property
+    def alone(self) -> str | None:
+        """``lexical`` or ``dense`` where only that list counts, else None."""
+        return {0.0: "lexical", 1.0: "dense"}.get(self.weight)
+
+    def __str__(self) -> str:
+        return f"{self.alone} alone" if self.alone else f"{self.weight:.0%} dense by {self.form}"
+
+
+ENDS: Final = (Fusion(form=Form.RANKS, weight=0.0), Fusion(form=Form.RANKS, weight=1.0))
+FUSIONS: Final = tuple(Fusion(form=form, weight=weight) for form in Form for weight in WEIGHTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A fusion with what it was chosen on: NDCG@10 of either list alone, and the gain of fusing on queries without a say."""
+
+    fusion: Fusion
+    lexical: float
+    dense: float
+    fused: float
+    gain: Comparison
+    queries: int
+
+    def as_json(self) -> dict[str, object]:
+        """Form, weight and the figures behind them."""
+        return {
+            "form": str(self.fusion.form),
+            "weight": self.fusion.weight,
+            "queries": self.queries,
+            "lexical": self.lexical,
+            "dense": self.dense,
+            "fused": self.fused,
+            "gain": self.gain.as_json(),
+        }
+
+
+def fuse(lexical: Hits, dense: Hits, *, by: Fusion, k: int) -> NDArray[np.intp]:
+    """Rows of the ``k`` best documents of each query, shape (queries, k or fewer), best first, -1 behind the last hit.
+
+    BadValue when the lists are not of the same queries or the weight is not between 0 and 1.
+    """
+    if not 0 <= by.weight <= 1:
+        raise BadValue("weight", by.weight, why="the dense share lies between 0 and 1")
+    return _pool(lexical, dense, by.form).best(by.weight, k=k)[1]
+
+
+def choose_weight(lexical: Hits, dense: Hits, *, data: Judged, seed: int = 1) -> Choice:
+    """The better of the two lists alone, or a fusion of them where judged queries show that it is better than that.
+
+    The lists answer ``data.queries`` in order, rows counting ``data.documents``. Every query is scored with the weight that
+    is best on the other folds (families whole); only where the mean of that lies above the better list alone, and would by
+    chance in fewer than one case in twenty, is a fusion taken. Fewer than ``LEAST`` queries choose between the ends.
+    """
+    return _choose(_trials(lexical, dense, data), _families(data), seed=seed, rounds=ROUNDS)
+
+
+def crossed(lexical: Hits, dense: Hits, *, data: Judged, k: int, seed: int = 1) -> tuple[NDArray[np.intp], Choice]:
+    """What choosing on these queries is worth on these queries: each fold is fused as the other folds chose.
+
+    For a collection that has no validation split. Returns the rows as ``fuse`` does, and what all queries together choose.
+    """
+    families, trials = _families(data), _trials(lexical, dense, data)
+    pools = {form: _pool(lexical, dense, form) for form in Form}
+    rows = np.full((len(families), k), -1, dtype=np.intp)
+    for held in _folds(families, seed=seed):
+        others = np.setdiff1d(np.arange(len(families)), held)
+        if len(others):
+            by = _choose(trials[:, others], [families[at] for at in others], seed=seed, rounds=ROUNDS // 10).fusion
+        else:
+            by = ENDS[1]
+        found = pools[by.form].best(by.weight, k=k)[1][held]
+        rows[held[:, None], np.arange(found.shape[1])] = found
+    return rows, _choose(trials, families, seed=seed, rounds=ROUNDS)
+
+
+def _choose(trials: NDArray[np.float64], families: Sequence[str], *, seed: int, rounds: int) -> Choice:
+    """From NDCG@10 of every candidate (rows: the two ends, then the fusions) on every query (columns)."""
+    alone, fusions = trials[: len(ENDS)], trials[len(ENDS) :]
+    end = int(alone.mean(axis=1)[1] >= alone.mean(axis=1)[0])
+    fused = np.empty(trials.shape[1])
+    for held in _folds(families, seed=seed):
+        taught = np.delete(fusions, held, axis=1)
+        fused[held] = fusions[int(taught.mean(axis=1).argmax()) if taught.size else 0, held]
+    gain = compare(alone[end], fused, metric=NDCG, seed=seed, rounds=rounds)
+    taken = len(fused) >= LEAST and gain.difference > 0 and gain.p_value < 2 * CHANCE
+    return Choice(
+        fusion=FUSIONS[int(fusions.mean(axis=1).argmax())] if taken else ENDS[end],
+        lexical=float(alone[0].mean()),
+        dense=float(alone[1].mean()),
+        fused=float(fused.mean()),
+        gain=gain,
+        queries=len(fused),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """Both lists of each query as one, shape (queries, m): documents in the order of the corpus, with each list's share."""
+
+    rows: NDArray[np.intp]
+    lexical: NDArray[np.float64]
+    dense: NDArray[np.float64]
+
+    def best(self, weight: float, *, k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Columns of the ``k`` best and their rows; equals keep the order of the corpus, what has no share is no hit."""
+        shares = weight * self.dense + (1 - weight) * self.lexical
+        columns = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        hit = np.take_along_axis(shares, columns, axis=1) > 0
+        return columns, np.where(hit, np.take_along_axis(self.rows, columns, axis=1), -1)
+
+
+def _pool(lexical: Hits, dense: Hits, form: Form) -> _Pool:
+    if len(lexical[0]) != len(dense[0]):
+        raise BadValue("rankings", (len(lexical[0]), len(dense[0])), why="both lists have to answer the same queries")
+    rows = np.hstack([lexical[0][:, :DEPTH], dense[0][:, :DEPTH]])
+    width = min(DEPTH, lexical[0].shape[1])
+    given = np.hstack([_shares(lexical, form), _shares(dense, form)])
+    order = np.argsort(rows, axis=1, kind="stable")
+    rows, given = np.take_along_axis(rows, order, axis=1), np.take_along_axis(given, order, axis=1)
+    left, right = np.where(order < width, given, 0.0), np.where(order >= width, given, 0.0)
+    twice = np.pad(rows[:, 1:] == rows[:, :-1], ((0, 0), (0, 1)))  # the lexical one of a pair stands first
+    right[twice] = np.roll(right, -1, axis=1)[twice]
+    again = np.roll(twice, 1, axis=1)
+    left[again | (rows < 0)] = right[again | (rows < 0)] = 0.0
+    return _Pool(rows, left, right)
+
+
+def _shares(hits: Hits, form: Form) -> NDArray[np.float64]:
+    """What a list gives each of its hits, in (0, 1]; scores from just above 0 at its last hit to 1 at its first."""
+    rows, scores = hits[0][:, :DEPTH], hits[1][:, :DEPTH].astype(np.float64)
+    there = rows >= 0
+    if form is Form.RANKS:
+        return np.where(there, (RANK_BASE + 1) / (RANK_BASE + 1 + np.arange(rows.shape[1])), 0.0)
+    low = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    high = np.where(there, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore"):
+        scaled = np.divide(scores - low, high - low, out=np.ones_like(scores), where=high > low)
+    return np.where(there, np.maximum(scaled, 1e-9), 0.0)
+
+
+def _trials(lexical: Hits, dense: Hits, data: Judged) -> NDArray[np.float64]:
+    """NDCG@10 of the two ends and of every fusion, shape (candidates, queries)."""
+    pools = {form: _pool(lexical, dense, form) for form in Form}
+    worth = _worth(pools[Form.RANKS], data)  # the forms share the documents and their places
+    return np.stack([_scores(pools[by.form], worth, by.weight) for by in (*ENDS, *FUSIONS)])
+
+
+def _worth(pool: _Pool, data: Judged) -> Gains:
+    """The gain of each document of the pool in its place there, and the best that each query could gain."""
+    places = {document.id: row for row, document in enumerate(data.documents)}
+    grades = [data.grades[query.id] for query in data.queries]
+    found = np.zeros(pool.rows.shape)
+    for at, judged in enumerate(grades):
+        for document, grade in judged.items():
+            if grade > 0:
+                found[at, pool.rows[at] == places[document]] = grade  # twice where both lists have it: only one is ever a hit
+    return Gains(found, gains([[] for _ in grades], grades).ideal)
+
+
+def _scores(pool: _Pool, worth: Gains, weight: float) -> Scores:
+    columns, rows = pool.best(weight, k=10)
+    return ndcg(Gains(np.where(rows >= 0, np.take_along_axis(worth.found, columns, axis=1), 0.0), worth.ideal), 10)
+
+
+def _families(data: Judged) -> list[str]:
+    """What must not be divided: the family of each query, or the query itself where the families are too few for folds."""
+    names = [query.family or query.id for query in data.queries]
+    return names if len(set(names)) >= 2 * FOLDS else [query.id for query in data.queries]
+
+
+def _folds(families: Sequence[str], *, seed: int) -> list[NDArray[np.intp]]:
+    """Positions in up to ``FOLDS`` parts of like size that divide no family."""
+    order = sorted(range(len(families)), key=lambda at: (zlib.crc32(f"{seed} {families[at]}".encode()), families[at]))
+    starts = [at for at in range(1, len(order)) if families[order[at]] != families[order[at - 1]]]
+    wanted = [fold * len(order) / FOLDS for fold in range(1, FOLDS)] if starts else []
+    cuts = {starts[int(np.abs(np.array(starts) - at).argmin())] for at in wanted}
+    return [np.sort(part) for part in np.split(np.array(order, dtype=np.intp), sorted(cuts))]

@@ -1,0 +1,75 @@
+"""Going up: which rungs are tried, in what order, and how much of the time each may take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from .adapting import adapt, adapter_fits
+from .ground import replayed
+from .ladder import Rung, Standing, worth_climbing
+from .plan import Clock
+from .tune import trained_weights, tune
+from .workshop import Workshop
+
+FIRST_SHARE: Final = 0.6
+"""Of what is left, for the first fine-tuning where a second one is to follow."""
+
+SECOND_S: Final = 360.0
+"""Budgets below this make one fine-tuning: mining again would take more than it gives."""
+
+LEAST_S: Final = 5.0
+"""With less than this left no fine-tuning is begun."""
+
+_ADAPTERS: Final = (Rung.QUERY, Rung.BOTH)
+
+
+def climb(shop: Workshop) -> list[Standing]:
+    """The best standing of each rung that was tried, cheapest rung first; what was left out stands in the notes."""
+    tried: list[Standing] = []
+    for rung in (rung for rung in Rung if rung in shop.settings.rungs):
+        reason = _reason_against(shop, rung, tried)
+        if reason:
+            shop.notes.append(f"{rung} left out: {reason}")
+            continue
+        standing = adapt(shop, rung) if rung in _ADAPTERS else _tuned(shop, rung)
+        tried.append(standing)
+        if standing.fault:
+            shop.notes.append(f"{rung}: {standing.fault}")
+    return tried
+
+
+def _reason_against(shop: Workshop, rung: Rung, tried: list[Standing]) -> str:
+    """Why a rung is not tried; empty where it is."""
+    if not worth_climbing(tried, shop.base, rung=rung):
+        return "the first fine-tuning gained nothing to mine with" if Rung.TUNE in shop.settings.rungs else "it needs fine-tune"
+    if rung in _ADAPTERS:
+        return adapter_fits(shop)
+    if rung is Rung.SECOND and not _two(shop):
+        return "the time allows one fine-tuning"
+    if _seconds(shop, rung) < LEAST_S:
+        return "the time was up"
+    return ""
+
+
+def _tuned(shop: Workshop, rung: Rung) -> Standing:
+    start: dict[str, Any] = trained_weights(shop, Rung.TUNE) if rung is Rung.SECOND else shop.weights
+    return tune(shop, rung=rung, start=start, seconds=_seconds(shop, rung), replayed=replayed(shop))
+
+
+def _two(shop: Workshop) -> bool:
+    return Rung.SECOND in shop.settings.rungs and _budget(shop.clock) >= SECOND_S
+
+
+def _budget(clock: Clock) -> float:
+    return math.inf if clock.budget_s is None else clock.budget_s
+
+
+def _seconds(shop: Workshop, rung: Rung) -> float:
+    """What a fine-tuning may take, mining and validations included, with time kept to ask the guard and go one step back."""
+    if not math.isfinite(shop.left):
+        return math.inf
+    afterwards = shop.guard_s + (shop.exam_s + shop.guard_s if _budget(shop.clock) >= SECOND_S else 0.0)
+    if rung is Rung.TUNE and _two(shop):
+        return FIRST_SHARE * (shop.left - 2 * afterwards)
+    return shop.left - afterwards

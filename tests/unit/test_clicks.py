@@ -1,0 +1,310 @@
+"""Click logs: a planted position bias is found again, and what is corrected by it is nearer the truth than the clicks are."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gleanings import SearchEngine, sentence, write_csv, write_jsonl
+from scipy.stats import kendalltau
+from transvase.core.errors import BadValue, UnknownName
+from transvase.core.signal.clicks.counts import count
+from transvase.core.signal.clicks.harvest import ClickTerms, harvest_clicks
+from transvase.core.signal.clicks.log import Log
+from transvase.core.signal.clicks.propensity import position_bias
+from transvase.core.signal.clicks.reading import read_log
+from transvase.core.signal.clicks.relevance import Bounds, attractions
+from transvase.core.signal.clicks.sifting import Sieve, sift
+from transvase.core.signal.harvest import Tally
+
+POWER = [1 / position for position in range(1, 11)]
+CLIFF = [1.0, 0.95, 0.9, 0.85, 0.3, 0.28, 0.26, 0.24, 0.22, 0.2]
+
+
+def log_of(lines: list[dict[str, object]], directory: Path) -> Log:
+    return read_log(write_jsonl(directory / "log.jsonl", lines), columns={}, tally=Tally())
+
+
+def closeness(engine: SearchEngine, scores: dict[str, float]) -> float:
+    """Mean Kendall tau, over queries, of scores against the truth."""
+    held = defaultdict(list)
+    for document, score in scores.items():
+        held[document.partition("-")[0]].append((score, engine.truth(document)))
+    return float(np.nanmean([kendalltau(*zip(*rows, strict=True)).statistic for rows in held.values()]))
+
+
+def raw_rates(log: Log) -> dict[str, float]:
+    clicks = np.bincount(log.document, weights=log.clicked.astype(float))
+    return dict(zip(log.documents, clicks / np.bincount(log.document), strict=True))
+
+
+def corrected(log: Log, looks: np.ndarray) -> dict[str, float]:
+    pairs = attractions(log, looks=looks, clip=0.05)
+    return {log.documents[document]: float(value) for document, value in zip(pairs.document, pairs.attraction, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[SearchEngine, Log]]:
+    """Two engines that rank fairly well, one with a bias that is no power of the position, and what they logged."""
+    made = {}
+    for name, looks in (("power", POWER), ("cliff", CLIFF)):
+        engine = SearchEngine(looks=looks, quality=0.3, swaps="shuffle", seed=1, queries=30)
+        made[name] = (engine, log_of(engine.searches(5_000), tmp_path_factory.mktemp(name)))
+    return made
+
+
+@pytest.mark.parametrize("estimator", ["swaps", "model"])
+@pytest.mark.parametrize("name", ["power", "cliff"])
+def test_planted_looks_are_found_and_the_true_order_with_them(
+    engines: dict[str, tuple[SearchEngine, Log]], name: str, estimator: str
+) -> None:
+    engine, log = engines[name]
+    looks = engine.looks
+
+    bias = position_bias(count(log), estimator=estimator)
+
+    assert bias.how == estimator
+    assert np.abs(np.log(bias.looks / looks)).mean() < 0.1
+    raw, mended = closeness(engine, raw_rates(log)), closeness(engine, corrected(log, bias.looks))
+    best = closeness(engine, corrected(log, looks))
+    assert mended > raw + 0.03
+    assert mended > best - 0.03
+
+
+def test_swaps_of_neighbours_are_enough(tmp_path: Path) -> None:
+    engine = SearchEngine(looks=POWER, quality=0.0, swaps="adjacent", seed=2)
+    log = log_of(engine.searches(6_000), tmp_path)
+
+    bias = position_bias(count(log), estimator="auto")
+
+    assert bias.how == "swaps"
+    assert closeness(engine, corrected(log, bias.looks)) > closeness(engine, raw_rates(log)) + 0.1
+
+
+def test_without_any_swap_the_model_still_comes_nearer_and_says_what_it_assumes(tmp_path: Path) -> None:
+    engine = SearchEngine(looks=POWER, quality=0.0, swaps="none", seed=3)
+    log = log_of(engine.searches(4_000), tmp_path)
+
+    bias = position_bias(count(log), estimator="auto")
+
+    assert (bias.how, bias.swapped) == ("model", 0)
+    assert any("cannot tell position from relevance" in note for note in bias.notes)
+    assert closeness(engine, corrected(log, bias.looks)) > closeness(engine, raw_rates(log)) + 0.1
+    with pytest.raises(BadValue, match="use the model"):
+        position_bias(count(log), estimator="swaps")
+
+
+def test_an_engine_that_is_right_is_not_taken_for_a_bias_without_bounds(tmp_path: Path) -> None:
+    """Where position and relevance cannot be told apart, no steeper curve is believed than 1/position."""
+    engine = SearchEngine(looks=POWER, quality=0.9, swaps="none", seed=4)
+
+    looks = position_bias(count(log_of(engine.searches(3_000), tmp_path)), estimator="auto").looks
+
+    assert (looks >= np.array(POWER) - 1e-9).all()
+
+
+def test_a_log_without_bias_is_left_as_it_is(tmp_path: Path) -> None:
+    engine = SearchEngine(looks=[1.0] * 6, quality=0.5, swaps="shuffle", seed=5)
+
+    for estimator in ("swaps", "model"):
+        looks = position_bias(count(log_of(engine.searches(3_000), tmp_path)), estimator=estimator).looks
+        assert looks.min() > 0.85
+
+
+def test_the_whole_road_grades_weighs_and_names_negatives(tmp_path: Path) -> None:
+    engine = SearchEngine(looks=POWER, quality=0.2, swaps="shuffle", seed=6)
+    log = write_jsonl(tmp_path / "log.jsonl", engine.searches(4_000))
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", engine.documents())
+
+    harvest, facts = harvest_clicks(log, corpus=corpus, terms=ClickTerms(), tally=Tally())
+
+    assert {judgment.grade for judgment in harvest.judgments} == {0.0, 1.0, 2.0, 3.0, 4.0}
+    for grade in (1, 2, 3):
+        assert mean_truth(engine, harvest, grade) < mean_truth(engine, harvest, grade + 1)
+    assert mean_truth(engine, harvest, 0) < mean_truth(engine, harvest, 1)
+    weighed = {judgment.document: judgment.weight for judgment in harvest.judgments if judgment.grade > 0}
+    assert closeness(engine, weighed) > 0.7
+    assert np.mean(list(weighed.values())) == pytest.approx(1, abs=0.01)
+    assert facts["impressions"] == 4_000
+    assert {query.metadata["impressions"] for query in harvest.queries} != {1}
+
+
+def mean_truth(engine: SearchEngine, harvest, grade: float) -> float:
+    return float(np.mean([engine.truth(one.document) for one in harvest.judgments if one.grade == grade]))
+
+
+def line(number: int, **own: object) -> dict[str, object]:
+    start = {"session": f"s{number}", "time": number * 60, "query": "how to", "shown": ["a", "b", "c"], "clicks": ["b"]}
+    return start | own
+
+
+def harvested(tmp_path: Path, lines: list[dict[str, object]], **bounds: int):
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", [{"_id": name, "text": f"text of {name}"} for name in "abc"])
+    log = write_jsonl(tmp_path / "log.jsonl", lines)
+    tally = Tally()
+    terms = ClickTerms(bounds=Bounds(clip=0.05, **bounds))
+    harvest, _ = harvest_clicks(log, corpus=corpus, terms=terms, tally=tally)
+    return {judgment.document: judgment for judgment in harvest.judgments}, tally, harvest
+
+
+def test_what_is_skipped_above_a_click_is_judged_wrong_and_what_lies_below_is_not_judged(tmp_path: Path) -> None:
+    found, _, _ = harvested(tmp_path, [line(number) for number in range(5)])
+
+    assert {name: judgment.grade for name, judgment in found.items()} == {"a": 0.0, "b": 4.0}
+    assert found["a"].weight == 1
+
+
+def test_what_was_ever_clicked_is_no_negative_however_often_it_was_skipped(tmp_path: Path) -> None:
+    clicks = [["b"]] * 6 + [["a"]] * 5
+    found, _, _ = harvested(tmp_path, [line(number, clicks=names) for number, names in enumerate(clicks)])
+
+    assert found["a"].grade > 0
+    assert found["b"].grade > 0
+
+
+def test_dwell_and_conversion_say_what_a_click_was_worth(tmp_path: Path) -> None:
+    swapped = [["a", "b", "c"], ["b", "a", "c"]]
+    acts = [{"clicks": [{"id": "a", "dwell": 2}, {"id": "b", "dwell": 90}]}, {"conversions": ["c"], "clicks": ["c"]}]
+    lines = [line(number, shown=swapped[number % 2], **acts[number % 3 == 0]) for number in range(30)]
+    found, _, _ = harvested(tmp_path, lines)
+
+    assert found["b"].weight > 2 * found["a"].weight
+    assert found["c"].grade == 4
+
+
+def test_seldom_shown_pairs_and_unknown_documents_are_left_out_and_counted(tmp_path: Path) -> None:
+    lines = [line(number) for number in range(5)] + [line(9, shown=["c", "gone"], clicks=["gone", "c"])]
+    found, tally, _ = harvested(tmp_path, lines, least_impressions=6)
+
+    assert set(found) == {"c"}
+    assert tally.reasons["document not in the corpus"] == (1, ["log.jsonl:6"])
+    assert tally.reasons["shown too seldom"][0] == 2
+
+
+def test_a_query_of_one_visit_belongs_to_it_and_one_of_many_to_none(tmp_path: Path) -> None:
+    lines = [line(number) for number in range(5)]
+    lines += [line(7, query=text, time=420 + row) for row, text in enumerate(["rare one"] * 2 + ["other"] * 2)]
+    _, _, harvest = harvested(tmp_path, lines, least_impressions=2)
+    sessions = {query.text: query.metadata.get("session") for query in harvest.queries}
+
+    assert sessions["how to"] is None
+    assert sessions["rare one"] == sessions["other"] is not None
+
+
+def test_spellings_of_one_query_are_one_query(tmp_path: Path) -> None:
+    _, _, harvest = harvested(
+        tmp_path, [line(number, query=text) for number, text in enumerate(["How  to?", "how to", "HOW TO "])]
+    )
+
+    assert [(query.text, query.metadata["impressions"]) for query in harvest.queries] == [("How  to?", 3)]
+
+
+def test_robots_are_sifted_out_each_for_its_reason(tmp_path: Path) -> None:
+    people = [line(number, clicks=[{"id": "b", "dwell": 20}]) for number in range(20)]
+    fast = [line(0, session="fast", time=5_000 + number, query=sentence(number)) for number in range(30)]
+    many = [line(0, session="many", time=5_000 + 60 * number, query=sentence(number)) for number in range(60)]
+    greedy = [line(0, session="greedy", time=5_000 + 60 * n, query=sentence(n), clicks=["a", "b", "c"]) for n in range(9)]
+    glances = [line(0, session="glance", time=5_000 + 60 * n, clicks=[{"id": "b", "dwell": 0.1}]) for n in range(6)]
+    tally = Tally()
+
+    log = sift(log_of([*people, *fast, *many, *greedy, *glances], tmp_path), sieve=Sieve(most_per_visit=50), tally=tally)
+
+    assert {reason: tally.reasons[reason][0] for reason in tally.reasons} == {
+        "robot: too many queries in a visit": 60,
+        "robot: queries faster than a person": 30,
+        "robot: clicks everything": 9,
+        "robot: stays nowhere": 6,
+    }
+    assert len(log.query) == 20
+    assert set(np.array(log.sessions)[log.session]) == {f"s{number}" for number in range(20)}
+    assert tally.reasons["robot: clicks everything"][1][0] == f"log.jsonl:{20 + 30 + 60 + 1}"
+
+
+def test_a_long_pause_ends_a_visit(tmp_path: Path) -> None:
+    log = log_of([line(0, time=time) for time in (0, 60, 4_000, 4_060)], tmp_path)
+
+    assert log.visits().tolist() == [0, 0, 1, 1]
+
+
+def test_the_same_event_twice_counts_once(tmp_path: Path) -> None:
+    tally = Tally()
+    log = read_log(write_jsonl(tmp_path / "log.jsonl", [line(1), line(1), line(2)]), columns={}, tally=tally)
+
+    assert len(log.query) == 2
+    assert tally.reasons["the same event again"] == (1, ["log.jsonl:2"])
+
+
+def test_a_row_a_result_says_the_same_as_a_list_a_line(tmp_path: Path) -> None:
+    lists = [line(number, clicks=["b"], query=f"q {number % 2}") for number in range(6)]
+    rows = [
+        {"sid": one["session"], "time": f"1970-01-01T00:0{n}:00Z", "query": one["query"], "doc": name,
+         "position": place, "clicked": int(name == "b")}
+        for n, one in enumerate(lists)
+        for place, name in enumerate(one["shown"], start=1)
+    ]  # fmt: skip
+    first = log_of(lists, tmp_path)
+    second = read_log(write_csv(tmp_path / "log.csv", rows), columns={"session": "sid", "document": "doc"}, tally=Tally())
+
+    for name in ("session", "query", "time", "of", "document", "position", "clicked"):
+        assert getattr(first, name).tolist() == getattr(second, name).tolist(), name
+
+
+def test_results_may_say_themselves_what_became_of_them_under_names_of_their_own(tmp_path: Path) -> None:
+    plain = [line(number, clicks=["b"]) for number in range(4)]
+    columns = {"session": "sid", "time": "at", "shown": "results", "document": "doc", "position": "rank", "clicked": "hit"}
+    told = [
+        {"sid": one["session"], "at": one["time"], "query": one["query"],
+         "results": [{"doc": name, "rank": place, "hit": name == "b"} for place, name in enumerate("abc", start=1)]}
+        for one in plain
+    ]  # fmt: skip
+    cells = [{name: json.dumps(value) if name == "results" else value for name, value in one.items()} for one in told]
+    first = log_of(plain, tmp_path)
+    for path in (write_jsonl(tmp_path / "told.jsonl", told), write_csv(tmp_path / "told.csv", cells)):
+        second = read_log(path, columns=columns, tally=Tally())
+        assert second.documents == first.documents
+        assert second.clicked.tolist() == first.clicked.tolist()
+        assert second.position.tolist() == first.position.tolist()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "no row"),
+        ([line(1, clicks=[]), line(2, clicks=[])], "nothing in it was clicked"),
+        ([line(1, clicks=["a", "b", "c"])], "everything that was shown was clicked"),
+        ([line(1, time="yesterday")], "log.jsonl:1: seconds since 1970"),
+        ([line(1), line(2, time=None)], "log.jsonl:2"),
+        ([line(1), line(2, session="")], "log.jsonl:2"),
+        ([line(1, shown="a b c")], "log.jsonl:1': a JSON list"),
+        ([line(1, shown=[{"id": "a", "position": 0}])], "count from 1"),
+        ([line(1, shown=[None])], "log.jsonl:1: write an id"),
+    ],
+)
+def test_a_log_that_cannot_be_meant_is_refused_with_its_line(tmp_path: Path, lines: list[dict[str, object]], said: str) -> None:
+    with pytest.raises(BadValue, match=said):
+        read_log(write_jsonl(tmp_path / "log.jsonl", lines), columns={}, tally=Tally())
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    without = {name: value for name, value in line(1).items() if name != "session"} | {"sid": "s"}
+
+    with pytest.raises(UnknownName, match=r"'session'.*'sid'.*session=COLUMN"):
+        read_log(write_jsonl(tmp_path / "log.jsonl", [without]), columns={}, tally=Tally())
+    with pytest.raises(UnknownName, match="column of ours"):
+        read_log(write_jsonl(tmp_path / "log.jsonl", [without]), columns={"sesion": "sid"}, tally=Tally())
+
+
+def test_a_log_of_another_corpus_is_refused(tmp_path: Path) -> None:
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "z", "text": "zed"}])
+
+    with pytest.raises(BadValue, match="3 of its 3 documents"):
+        harvest_clicks(write_jsonl(tmp_path / "log.jsonl", [line(1)]), corpus=corpus, terms=ClickTerms(), tally=Tally())
+
+
+@pytest.mark.parametrize("bounds", [{"clip": 0.0}, {"clip": 1.5}, {"least_impressions": 0}, {"least_skips": 0}])
+def test_bounds_that_cannot_be_meant_are_refused(bounds: dict[str, float]) -> None:
+    with pytest.raises(BadValue):
+        Bounds(**bounds)

@@ -1,0 +1,121 @@
+"""Which rung is taken, and how far towards the base."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from transvase.core.training.forgetting import best_of, sweep
+from transvase.core.training.ladder import Rung, Standing, choose, worth_climbing
+
+NOISE = np.random.default_rng(1).normal(0, 0.1, 400)
+
+
+def at(mean: float, rung: Rung | None, *, fault: str = "", noise: float = 0.0) -> Standing:
+    """Scores with this mean; ``noise`` spreads the difference to others over the queries."""
+    scores = np.full(400, mean) + noise * (NOISE - NOISE.mean())
+    return Standing(rung=rung, scores=scores, guard=None, alpha=1.0, step=1, fault=fault)
+
+
+BASE = at(0.5, None)
+
+
+def test_of_rungs_within_noise_the_cheapest_migration_is_taken() -> None:
+    """The standard error of the differences is 0.1 / sqrt(400) = 0.005: 0.004 is within it."""
+    tried = [at(0.556, Rung.QUERY), at(0.557, Rung.BOTH, noise=1.0), at(0.560, Rung.TUNE, noise=1.0)]
+
+    assert choose(BASE, tried).rung is Rung.QUERY
+
+
+def test_a_gain_beyond_noise_is_worth_a_dearer_migration() -> None:
+    tried = [at(0.55, Rung.QUERY), at(0.551, Rung.BOTH), at(0.56, Rung.TUNE, noise=1.0)]
+
+    assert choose(BASE, tried).rung is Rung.TUNE
+
+
+def test_within_one_cost_of_migration_the_better_mean_is_taken() -> None:
+    tried = [at(0.560, Rung.TUNE, noise=1.0), at(0.561, Rung.SECOND)]
+
+    assert choose(BASE, tried).rung is Rung.SECOND
+
+
+def test_what_does_not_beat_the_base_or_has_a_fault_is_never_taken() -> None:
+    assert choose(BASE, [at(0.5, Rung.QUERY), at(0.49, Rung.TUNE)]) is BASE
+    assert choose(BASE, [at(0.52, Rung.QUERY), at(0.9, Rung.TUNE, fault="collapsed")]).rung is Rung.QUERY
+    assert choose(BASE, []) is BASE
+
+
+def test_a_second_pass_needs_a_first_that_gained() -> None:
+    assert worth_climbing([at(0.4, Rung.QUERY)], BASE, rung=Rung.TUNE)
+    assert worth_climbing([at(0.51, Rung.TUNE)], BASE, rung=Rung.SECOND)
+    assert not worth_climbing([at(0.49, Rung.TUNE)], BASE, rung=Rung.SECOND)
+    assert not worth_climbing([at(0.51, Rung.TUNE, fault="collapsed")], BASE, rung=Rung.SECOND)
+    assert not worth_climbing([], BASE, rung=Rung.SECOND)
+
+
+def swept(validation: dict[float, float], guard: dict[float, float], *, before: float | None = 0.7) -> list[Standing]:
+    """A sweep over planted figures."""
+    return sweep(
+        Rung.TUNE,
+        step=1,
+        ask=lambda alpha: np.full(10, validation[alpha]),
+        ask_guard=lambda alpha: None if before is None else guard[alpha],
+        fault=lambda _: "",
+        before=before,
+        room=lambda: True,
+    )
+
+
+def test_the_sweep_ends_at_once_where_the_guard_holds_and_less_change_gains_less() -> None:
+    tried = swept({1.0: 0.6, 0.75: 0.59}, {1.0: 0.695})
+
+    assert [standing.alpha for standing in tried] == [1.0]
+    assert best_of(tried).fault == ""
+
+
+def test_a_model_that_forgets_is_taken_back_towards_the_base_until_the_guard_holds() -> None:
+    tried = swept({1.0: 0.6, 0.75: 0.59, 0.5: 0.57, 0.25: 0.53}, {1.0: 0.6, 0.75: 0.66, 0.5: 0.691, 0.25: 0.7})
+
+    assert [bool(standing.fault) for standing in tried] == [True, True, False]
+    assert best_of(tried).alpha == 0.5
+    assert "guard lost 0.100" in tried[0].fault
+
+
+def test_the_point_that_gains_most_is_kept_where_several_hold() -> None:
+    tried = swept({1.0: 0.6, 0.75: 0.62, 0.5: 0.61}, {1.0: 0.7, 0.75: 0.7})
+
+    assert best_of(tried).alpha == 0.75
+
+
+def test_nothing_is_sound_where_every_point_forgets() -> None:
+    tried = swept(dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.6), dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.5))
+
+    assert all(standing.fault for standing in tried)
+    assert choose(BASE, [best_of(tried)]) is BASE
+
+
+def test_without_room_for_more_the_sweep_stays_with_what_it_has() -> None:
+    tried = sweep(
+        Rung.TUNE,
+        step=1,
+        ask=lambda _: np.full(10, 0.6),
+        ask_guard=lambda _: 0.5,
+        fault=lambda _: "",
+        before=0.7,
+        room=lambda: False,
+    )
+
+    assert len(tried) == 1
+    assert tried[0].fault
+
+
+def test_without_a_guard_nothing_is_held_against_a_model() -> None:
+    assert best_of(swept({1.0: 0.6, 0.75: 0.5}, {}, before=None)).fault == ""
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+def test_a_standing_tells_all_that_decided(alpha: float) -> None:
+    standing = Standing(rung=Rung.BOTH, scores=np.ones(3), guard=0.7, alpha=alpha, step=4)
+
+    assert standing.as_json() == {
+        "rung": "adapter", "migration": "derive", "alpha": alpha, "step": 4, "ndcg": 1.0, "guard": 0.7, "fault": "",
+    }  # fmt: skip

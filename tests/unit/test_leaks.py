@@ -1,0 +1,162 @@
+"""Leaks between splits: planted ones are found, kind by kind, and what is no leak is only remarked."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from gleanings import collection, sentence
+from transvase.cli.main import main
+from transvase.core.errors import UnknownName
+from transvase.core.evaluation import Query
+from transvase.core.signal.leaks import FAMILY, ID, NEAR, SAME, SESSION, SOURCE, find_leaks, leaks_between
+
+TLDR = Path(__file__).parents[3] / "shared" / "data" / "tldr"
+
+LONG = "how do I reset the password of a user in the admin console"
+
+
+def two(first: Query, second: Query) -> list[Query]:
+    """The two that are looked at, among others that leak nothing."""
+    return [first, second, *(Query(f"x{number}", sentence(number), {}) for number in range(20))]
+
+
+def answers(*, shared: bool = False) -> dict[str, dict[str, set[str]]]:
+    """One of the two in train, the other in test, among others."""
+    train = {"a": {"d1"}} | {f"x{number}": {f"e{number}"} for number in range(10)}
+    test = {"b": {"d1" if shared else "d2"}} | {f"x{number}": {f"e{number}"} for number in range(10, 20)}
+    return {"train": train, "test": test}
+
+
+PLANTED = {
+    SAME: (Query("a", "Reset a password", {}), Query("b", "reset  a PASSWORD?", {})),
+    NEAR: (Query("a", LONG, {}), Query("b", LONG.replace("console", "panel"), {"family": "b"})),
+    FAMILY: (Query("a", "one thing", {"family": "f"}), Query("b", "something else", {"family": "f"})),
+    SESSION: (Query("a", "one thing", {"session": 7}), Query("b", "something else", {"session": 7})),
+    SOURCE: (Query("a", "one thing", {"source": "page#3"}), Query("b", "something else", {"source": "page#3"})),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_planted_leak_is_found_and_nothing_else(kind: str) -> None:
+    leaks = leaks_between(two(*PLANTED[kind]), answers())
+
+    assert leaks.leaking
+    assert dict(leaks.leaks) == {kind: 1}
+    assert (leaks.examples[kind][0].splits, leaks.examples[kind][0].queries) == (("train", "test"), ("a", "b"))
+    assert not leaks.remarks
+
+
+def test_of_very_many_planted_leaks_all_are_found_and_no_other_query_is_accused() -> None:
+    """Three hundred of five kinds among five thousand queries, the words changed as people change them."""
+    rng = random.Random(7)
+    words = [f"word{number}" for number in range(3_000)]
+    texts = [rng.sample(words, 10) for _ in range(2_500)]
+    train = [
+        Query(f"a{n}", " ".join(text), {"session": f"s{n}", "family": f"f{n}"} if n % 2 else {}) for n, text in enumerate(texts)
+    ]
+    test, planted = [Query(f"b{n}", " ".join(rng.sample(words, 10)), {}) for n in range(2_500)], defaultdict(set)
+    for number in range(300):
+        taught = train[number * 8 + number % 2]
+        held = texts[number * 8 + number % 2]
+        kind = (SAME, NEAR, NEAR, FAMILY, SESSION)[number % 5] if taught.metadata else (SAME, NEAR, NEAR)[number % 3]
+        told = {
+            SAME: f"  {taught.text.upper()}? ",
+            NEAR: " ".join(rng.sample(held, 10) if number % 2 else [*held[:9], "other"]),
+        }.get(kind, test[number].text)
+        metadata = {kind: taught.metadata[kind]} if kind in (FAMILY, SESSION) else {}
+        test[number] = Query(f"b{number}", told, metadata)
+        planted[kind].add(f"b{number}")
+    splits = {"train": {query.id: {query.id} for query in train}, "test": {query.id: {query.id} for query in test}}
+
+    leaks = leaks_between([*train, *test], splits)
+
+    assert {kind: len(found) for kind, found in planted.items()} == dict(leaks.leaks)
+    assert not leaks.remarks
+
+
+def test_one_query_in_two_splits_is_a_leak() -> None:
+    splits = {"train": {"a": {"d1"}}, "dev": {"a": {"d2"}}, "test": {"b": {"d3"}}}
+
+    assert dict(leaks_between([Query("a", "one", {}), Query("b", "two", {})], splits).leaks) == {ID: 1}
+
+
+def test_a_shared_document_is_remarked_and_no_leak() -> None:
+    leaks = leaks_between(two(Query("a", "one thing", {}), Query("b", "something else", {})), answers(shared=True))
+
+    assert not leaks.leaking
+    assert dict(leaks.remarks) == {"document": 1}
+
+
+def test_equal_words_declared_apart_are_believed_until_one_document_answers_both() -> None:
+    queries = two(Query("a", "print help", {"family": "ls"}), Query("b", "print help", {"family": "cat"}))
+
+    assert dict(leaks_between(queries, answers()).remarks) == {"same words, declared apart": 1}
+    assert dict(leaks_between(queries, answers(shared=True)).leaks) == {SAME: 1}
+
+
+def test_a_source_of_very_many_queries_is_a_category() -> None:
+    queries = [Query(f"q{number}", sentence(number), {"source": "forum"}) for number in range(120)]
+    splits = {"train": {f"q{n}": {"d"} for n in range(60)}, "test": {f"q{n}": {"e"} for n in range(60, 120)}}
+
+    leaks = leaks_between(queries, splits)
+
+    assert not leaks.leaking
+    assert leaks.remarks["source of many"] == 60
+
+
+def test_leaks_are_counted_by_query_of_the_later_split_and_kin_within_a_split_is_none() -> None:
+    queries = [Query(f"q{number}", "the very same words", {}) for number in range(9)]
+    splits = {"train": {"q0": {"d"}, "q1": {"d"}}, "dev": {"q2": {"e"}}, "test": {f"q{n}": {"f"} for n in range(3, 9)}}
+
+    assert dict(leaks_between(queries, splits).leaks) == {SAME: 7}
+    assert dict(leaks_between(queries, splits, split="test").leaks) == {SAME: 6}
+    assert not leaks_between(queries, {"train": splits["train"]}).leaking
+
+
+def test_only_leaks_into_the_split_that_is_asked_for_count(tmp_path: Path) -> None:
+    queries = [Query("a", LONG, {}), Query("b", LONG, {}), Query("c", "another", {})]
+    data = collection(tmp_path / "data", queries, {"train": {"a": ["d1"]}, "dev": {"b": ["d2"]}, "test": {"c": ["d3"]}})
+
+    assert find_leaks(data).leaking
+    assert find_leaks(data, split="dev").leaking
+    assert not find_leaks(data, split="test").leaking
+
+
+def test_thousands_of_equal_texts_stay_cheap() -> None:
+    """Each with each would be 16 million comparisons."""
+    queries = [Query(f"q{number}", "the very same words", {}) for number in range(8_000)]
+    splits = {"train": {f"q{n}": set() for n in range(4_000)}, "test": {f"q{n}": set() for n in range(4_000, 8_000)}}
+    began = time.process_time()
+
+    assert dict(leaks_between(queries, splits).leaks) == {SAME: 4_000}
+    assert time.process_time() - began < 3
+
+
+def test_the_command_ends_with_1_on_a_leak_and_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    queries = [Query("a", LONG, {}), Query("b", LONG, {})]
+    data = collection(tmp_path / "data", queries, {"train": {"a": ["d1"]}, "test": {"b": ["d2"]}})
+
+    assert main(["pairs", "leaks", "--data", str(data), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["leaking"] is True
+    assert found["leaks"]["same text"]["examples"][0]["queries"] == ["a", "b"]
+    assert main(["pairs", "leaks", "--data", str(data)]) == 1
+    assert "same text (1)" in capsys.readouterr().err
+
+
+def test_without_judgments_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="qrels"):
+        find_leaks(tmp_path)
+
+
+@pytest.mark.skipif(not TLDR.exists(), reason="the shared collection is not there")
+def test_a_collection_whose_families_are_disjoint_leaks_nothing() -> None:
+    leaks = find_leaks(TLDR)
+
+    assert not leaks.leaking
+    assert dict(leaks.splits) == {"train": 8_000, "dev": 400, "test": 1_500}
