@@ -25,7 +25,7 @@ from .pairs import Pair
 from .plan import MINING_SHARE, MOST_POOL, Pace
 from .shelf import Shelf
 from .table import Table, build, known_wrong, with_replay
-from .teacher import scores_of
+from .teacher import taught
 from .workshop import Workshop
 
 EXAM_LIMIT: Final = 5
@@ -125,7 +125,9 @@ def _taught_by(shop: Workshop, table: Table) -> NDArray[np.float32] | None:
     """The teacher's scores, where one is given."""
     if shop.settings.teacher is None:
         return None
-    return scores_of(shop.settings.teacher, table, device=str(shop.learner.model.device), progress=shop.progress)
+    return taught(
+        table, shop.settings.teacher, directory=shop.run.work, device=str(shop.learner.model.device), progress=shop.progress
+    )
 
 
 def _exams(seconds: float, wanted: int, *, exam_s: float) -> int:
