@@ -104,11 +104,11 @@ def _shown(found: Assessment) -> RenderableType:
 
 
 def _ways(found: Assessment) -> RenderableType:
-    metrics = list(next(iter(found.ground.ways.values())).figures)
-    best, heading = found.ground.best, f"{len(found.ground.data.queries):,} queries of {found.ground.data.split}"
+    metrics = list(next(iter(found.survey.ways.values())).figures)
+    best, heading = found.survey.best, f"{len(found.survey.data.queries):,} queries of {found.survey.data.split}"
     lines = [
         [f"{name}{' (best)' if name == best else ''}", *(f"{values.mean():.4f}" for values in way.figures.values())]
-        for name, way in found.ground.ways.items()
+        for name, way in found.survey.ways.items()
     ]
     return rows([heading, *metrics], lines)
 

@@ -1,8 +1,11 @@
-"""The style sheet of every page that a command writes. It stands inside the page, which is readable wherever it is copied to."""
+"""What every page that a command writes has in common: its style sheet, which stands inside it, and how it is written."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
+
+from transvase.core.errors import Unfit
 
 STYLE: Final = """
 :root { --ink: #1c2430; --quiet: #667183; --line: #e3e8ed; --ground: #f5f7f9; --card: #ffffff; --good: #0f7b6c; --bad: #b3261e; }
@@ -51,3 +54,13 @@ footer p { max-width: none; }
 @media (max-width: 820px) { .cards { grid-template-columns: repeat(2, 1fr); } .pair { grid-template-columns: 1fr; } }
 @media print { body { background: #fff; } main { padding: 0; } section, .card { break-inside: avoid; } }
 """
+
+
+def write_page(page: str, path: Path, *, option: str) -> None:
+    """Write the page to ``path``, replacing what was there; Unfit, naming the ``option`` that chose it, where that cannot be."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise Unfit(
+            f"the page cannot be written to {path} ({error.strerror})", remedy=f"name another place with {option}"
+        ) from error

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from transvase.core.errors import Unfit
 from transvase.core.evaluation import Evaluation, compare
 from transvase.core.evaluation.examples import Example, Shown
 from transvase.core.evaluation.gates import SIGNIFICANT, Gate
@@ -16,7 +15,7 @@ from transvase.core.evaluation.metrics import NDCG, Scores
 from transvase.core.evaluation.runs import hybrid
 from transvase.core.evaluation.slices import Contrast
 
-from .look import STYLE
+from .look import STYLE, write_page
 from .plots import BAD, BASE, BEST, GOOD, PLAIN, Bar, bars, differences
 
 _MORE: Final = """
@@ -55,12 +54,7 @@ class Told:
 
 def write(told: Told, path: Path) -> None:
     """Write the page to ``path``, replacing what was there; Unfit where that cannot be written."""
-    try:
-        path.write_text(page(told), encoding="utf-8")
-    except OSError as error:
-        raise Unfit(
-            f"the page cannot be written to {path} ({error.strerror})", remedy="name another place with --html"
-        ) from error
+    write_page(page(told), path, option="--html")
 
 
 def page(told: Told) -> str:

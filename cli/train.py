@@ -22,20 +22,26 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(name="train")
 @click.option("--data", required=True, type=_PATH, help="Collection in the BEIR layout.")
-@click.option("--base", required=True, metavar="ENC", help="Model to start from: a directory, a hub name or builtin:minilm.")
+@click.option(
+    "--base",
+    required=True,
+    metavar="ENC",
+    help="Model to start from: a directory, a hub name, builtin:minilm, or an endpoint (which gets adapters alone).",
+)
 @click.option("--out", required=True, type=_PATH, help="Directory to write the model into; it must not exist.")
 @click.option("--minutes", type=float, help="Wall-clock budget of the whole run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and data give the same draws.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Passes over the pairs, at most.")
-@click.option("--batch", type=int, default=32, show_default=True, help="Pairs in a batch (of each process).")
+@click.option("--batch", type=int, help="Pairs in a batch (of each process); default: 64, or 32 where pairs or time are few.")
 @click.option("--rate", type=float, default=1e-4, show_default=True, help="Highest learning rate.")
 @click.option("--length", type=int, default=64, show_default=True, help="Tokens read of each text while training.")
 @click.option("--negatives", type=int, default=1, show_default=True, help="Mined hard negatives a pair.")
+@click.option("--crops", type=float, default=1.0, show_default=True, help="Queries cut out of the corpus to each pair; 0: none.")
 @click.option("--rungs", default=",".join(Rung), show_default=True, help="What may be tried, parted by commas.")
 @click.option("--loss", default="ranking", show_default=True, help="ranking, cached (large batches) or triplet.")
 @click.option("--guided", type=float, help="Leave out in-batch negatives that the base scores this far above the answer.")
 @click.option("--guard", type=_PATH, help="Collection that must not get worse; default: installed documentation.")
-@click.option("--replay", type=_PATH, help="Collection whose train pairs are mixed in, in batches of their own.")
+@click.option("--replay", type=_PATH, help="Collection whose train pairs are mixed in, or `installed`.")
 @click.option("--matryoshka", default="", help="Smaller dimensions to train for and to write models of: 256,128.")
 @click.option("--lora", type=int, default=0, help="Rank of a low-rank update in place of all weights.")
 @click.option("--teacher", type=_PATH, help="Cross-encoder (a directory) to learn scores from.")
@@ -51,10 +57,11 @@ def command(
     minutes: float | None,
     seed: int,
     epochs: int,
-    batch: int,
+    batch: int | None,
     rate: float,
     length: int,
     negatives: int,
+    crops: float,
     rungs: str,
     loss: str,
     guided: float | None,
@@ -85,6 +92,7 @@ def command(
         rate=rate,
         train_length=length,
         negatives=negatives,
+        crops=crops,
         rungs=_rungs(rungs),
         loss=loss,
         guided=guided,

@@ -10,12 +10,14 @@ Everything lies under ``.transvase/`` in the working directory, and each run of 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 from pgvector import Vector
 from pgvector.psycopg import register_vector
+from psycopg import sql
 from transvase.adapters.postgres.embedded import start
 from transvase.core.encoders import load, space_of, write_space
 from transvase.core.export import export
@@ -61,21 +63,26 @@ def models() -> None:
 
 def table() -> None:
     """The application's table with its vectors, as somebody filled it long ago; what earlier runs left behind is removed."""
-    texts = [(team, note.format(team)) for team in TEAMS for note in NOTES]
+    fresh("notes", [(team, note.format(team)) for team in TEAMS for note in NOTES])
+
+
+def fresh(name: str, texts: Sequence[tuple[str, str]]) -> None:
+    """A table of (team, body) with vectors of the old model; whatever Transvase knew in this database goes."""
     vectors = load(OLD).encode([text for _, text in texts], Role.DOCUMENT).matrix
+    table = sql.Identifier(name)
     with application() as db:
         db.execute("DROP SCHEMA IF EXISTS transvase, transvase_control CASCADE")
-        db.execute("DROP TABLE IF EXISTS notes")
-        db.execute(
-            "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-            " team text NOT NULL, body text NOT NULL, embedding vector(384))"
+        db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        columns = (
+            "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, team text NOT NULL, body text NOT NULL, embedding vector(384)"
         )
+        db.execute(sql.SQL("CREATE TABLE {} (" + columns + ")").format(table))
         with db.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO notes (team, body, embedding) VALUES (%s, %s, %s)",
+                sql.SQL("INSERT INTO {} (team, body, embedding) VALUES (%s, %s, %s)").format(table),
                 [(team, text, Vector(vector)) for (team, text), vector in zip(texts, vectors, strict=True)],
             )
-        db.execute("CREATE INDEX ON notes USING hnsw (embedding vector_cosine_ops)")
+        db.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (embedding vector_cosine_ops)").format(table))
 
 
 if __name__ == "__main__":

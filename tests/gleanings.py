@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from transvase.core.evaluation import Document, Query, read
-from transvase.core.signal.harvest import Harvest, Judgment
+from transvase.core.signal.clicks.log import Log
+from transvase.core.signal.clicks.reading import read_log
+from transvase.core.signal.harvest import Harvest, Judgment, Tally
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -62,6 +64,11 @@ def split_of(directory: Path) -> dict[str, str]:
     return {
         query.id: path.stem for path in (directory / "qrels").glob("*.tsv") for query in read(directory, split=path.stem).queries
     }
+
+
+def log_of(lines: Sequence[Mapping[str, object]], directory: Path) -> Log:
+    """The lines of a click log, read back."""
+    return read_log(write_jsonl(directory / "log.jsonl", lines), columns={}, tally=Tally())
 
 
 class SearchEngine:

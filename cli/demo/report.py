@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from transvase.core.errors import Unfit
-
-from ..look import STYLE
+from ..look import STYLE, write_page
 from . import charts
 from .outcome import ACTORS, Example, Outcome, TopHit
 from .waits import Operation, longest_ms, quantile_ms
@@ -16,12 +14,7 @@ from .waits import Operation, longest_ms, quantile_ms
 
 def write(outcome: Outcome, path: Path) -> None:
     """Write the page to ``path``, replacing what was there; Unfit where that cannot be written."""
-    try:
-        path.write_text(page(outcome), encoding="utf-8")
-    except OSError as error:
-        raise Unfit(
-            f"the report cannot be written to {path} ({error.strerror})", remedy="name another place with --report"
-        ) from error
+    write_page(page(outcome), path, option="--report")
 
 
 def page(outcome: Outcome) -> str:

@@ -45,6 +45,14 @@ from .options import collection_options, shown
     show_default=True,
     help="Queries a minute before it is a robot's.",
 )
+@click.option(
+    "--most-broken",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Lines that cannot be read: so many are left out and counted; more refuse the log.",
+)
 @collection_options
 def command(
     *,
@@ -57,6 +65,7 @@ def command(
     least_skips: int,
     most_per_visit: int,
     most_per_minute: float,
+    most_broken: int,
     out: Path,
     terms: Terms,
     as_json: bool,
@@ -67,6 +76,7 @@ def command(
         sieve=Sieve(most_per_visit=most_per_visit, most_per_minute=most_per_minute),
         bounds=Bounds(clip=clip, least_impressions=least_impressions, least_skips=least_skips),
         estimator=estimator,
+        most_broken=most_broken,
     )
     tally = Tally()
     harvest, facts = harvest_clicks(file, corpus=corpus, terms=click_terms, tally=tally)

@@ -10,7 +10,7 @@ from transvase.core.signal.assembly import Terms, assemble
 from transvase.core.signal.harvest import Tally
 from transvase.core.signal.judgments import Columns, harvest_judgments
 
-from .options import collection_options, shown
+from .options import collection_options, column_options, shown
 
 
 @click.command(name="from-judgments")
@@ -25,9 +25,7 @@ from .options import collection_options, shown
 @click.option(
     "--queries", type=click.Path(path_type=Path), metavar="FILE", help="Queries by id; without it the column has texts."
 )
-@click.option("--group", default="", metavar="COL", help="Column of what belongs together: never divided.")
-@click.option("--time", default="", metavar="COL", help="Column of the moment: ISO 8601, or seconds since 1970.")
-@click.option("--keep", multiple=True, metavar="COL", help="Column to keep in the query's metadata; can be repeated.")
+@column_options
 @collection_options
 def command(
     *,

@@ -10,7 +10,7 @@ from transvase.core.signal.assembly import Terms, assemble
 from transvase.core.signal.harvest import Tally
 from transvase.core.signal.qa import Columns, harvest_qa
 
-from .options import collection_options, shown
+from .options import collection_options, column_options, shown
 
 
 @click.command(name="from-qa")
@@ -19,9 +19,7 @@ from .options import collection_options, shown
 @click.option("--answer", required=True, metavar="COL", help="Column of the answer.")
 @click.option("--title", default="", metavar="COL", help="Column of the answer's title.")
 @click.option("--id", "identifier", default="", metavar="COL", help="Column of the query's id.")
-@click.option("--group", default="", metavar="COL", help="Column of what belongs together (a ticket, a thread): never divided.")
-@click.option("--time", default="", metavar="COL", help="Column of the moment: ISO 8601, or seconds since 1970.")
-@click.option("--keep", multiple=True, metavar="COL", help="Column to keep in the query's metadata; can be repeated.")
+@column_options
 @collection_options
 def command(
     *,

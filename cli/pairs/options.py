@@ -56,6 +56,13 @@ def collection_options(function: Command) -> Command:
     return json_option(command)
 
 
+def column_options(function: Command) -> Command:
+    """``--group``, ``--time`` and ``--keep``: columns about a query that tables of questions and of judgments have alike."""
+    for option in reversed(_COLUMNS):
+        function = option(function)
+    return function
+
+
 def _slice(text: str | None) -> tuple[str, str] | None:
     if text is None:
         return None
@@ -64,6 +71,14 @@ def _slice(text: str | None) -> tuple[str, str] | None:
         raise BadValue("hold-out", text, why="write FIELD=VALUE")
     return field, value
 
+
+_COLUMNS: list[Callable[[Command], Command]] = [
+    click.option(
+        "--group", default="", metavar="COL", help="Column of what belongs together (a ticket, a thread): never divided."
+    ),
+    click.option("--time", default="", metavar="COL", help="Column of the moment: ISO 8601, or seconds since 1970."),
+    click.option("--keep", multiple=True, metavar="COL", help="Column to keep in the query's metadata; can be repeated."),
+]
 
 _OPTIONS: list[Callable[[Command], Command]] = [
     click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write; it must not exist."),

@@ -14,10 +14,10 @@ from transvase.core.ports import Encoder, Progress
 from .attainable import Attainable, attainable
 from .clusters import Failures, failures
 from .conditions import Condition, gap, signal, usable, worth
-from .ground import Ground, survey, way
 from .intervals import Interval, interval
 from .settings import Conditions
 from .steps import Step, steps
+from .survey import Survey, surveyed, way
 from .trial import Trial, trial
 
 _FEW: Final = 100
@@ -37,7 +37,7 @@ class Assessment:
     """The verdict with all that led to it. ``warnings`` do not change it."""
 
     base: str
-    ground: Ground
+    survey: Survey
     reach: Attainable | None
     trial: Trial | None
     conditions: tuple[Condition, ...]
@@ -50,19 +50,19 @@ class Assessment:
 
     def as_json(self) -> dict[str, object]:
         """The form that ``assess --json`` prints."""
-        ground = self.ground
+        survey = self.survey
         return {
             "verdict": str(self.advice),
             "reasons": list(self.reasons),
             "next_step": self.next_step,
             "warnings": list(self.warnings),
             "base": self.base,
-            "split": ground.data.split,
-            "queries": len(ground.data.queries),
-            "documents": len(ground.data.documents),
-            "best": ground.best,
-            "ways": {name: _figures(ground, name) for name in ground.ways},
-            "fusion": ground.choice.as_json(),
+            "split": survey.data.split,
+            "queries": len(survey.data.queries),
+            "documents": len(survey.data.documents),
+            "best": survey.best,
+            "ways": {name: _figures(survey, name) for name in survey.ways},
+            "fusion": survey.choice.as_json(),
             "attainable": self.reach.as_json() if self.reach else None,
             "trial": self.trial.as_json() if self.trial else None,
             "conditions": {condition.name: condition.as_json() for condition in self.conditions},
@@ -79,21 +79,21 @@ def assess(
     Where the probe leaves open what tuning could reach and all else speaks for it, up to ``minutes`` go into a trial run; 0
     is none. Misuse for what is missing or malformed, EncoderFailed when the model breaks. Nothing is written that stays.
     """
-    ground = survey(directory, encoder, split=split, seed=seed, progress=progress)
-    reach = attainable(ground, seed=seed, progress=progress)
-    failed = failures(ground, encoder, elsewhere=_failing_elsewhere(ground))
-    taught = signal(ground, failed, asked=asked)
+    survey = surveyed(directory, encoder, split=split, seed=seed, progress=progress)
+    reach = attainable(survey, seed=seed, progress=progress)
+    failed = failures(survey, encoder, elsewhere=_failing_elsewhere(survey))
+    taught = signal(survey, failed, asked=asked)
     tried: Trial | str | None = None
     if minutes and reach is not None and taught.passed and asked.bar is None and reach.open(asked.least_gap):
-        tried = _tried(directory, encoder, ground=ground, minutes=minutes, seed=seed, progress=progress)
+        tried = _tried(directory, encoder, survey=survey, minutes=minutes, seed=seed, progress=progress)
         if isinstance(tried, Trial):
-            reach = reach.proven(tried.gain)
-    conditions = (gap(ground, reach, asked=asked), taught, worth(reach.gain if reach else None, asked=asked))
-    cheaper = steps(ground, encoder)
+            reach = reach.proven(tried.gain, whole=tried.whole)
+    conditions = (gap(survey, reach, asked=asked), taught, worth(reach.gain if reach else None, asked=asked))
+    cheaper = steps(survey, encoder)
     advice, reasons = _verdict(conditions, reach, failed, tried=tried, asked=asked)
     return Assessment(
         base=encoder.name,
-        ground=ground,
+        survey=survey,
         reach=reach,
         conditions=conditions,
         steps=cheaper,
@@ -108,23 +108,31 @@ def assess(
             evenly=bool(failed.spread_evenly) and not _learnable(reach, tried),
         ),
         trial=tried if isinstance(tried, Trial) else None,
-        warnings=(*_warnings(ground, reach, asked=asked), *((tried,) if isinstance(tried, str) else ())),
+        warnings=(*_warnings(survey, reach, asked=asked), *_cut_short(tried)),
     )
 
 
-def _tried(directory: Path, encoder: Encoder, *, ground: Ground, minutes: float, seed: int, progress: Progress) -> Trial | str:
-    if not ground.lesson.queries:
+def _tried(directory: Path, encoder: Encoder, *, survey: Survey, minutes: float, seed: int, progress: Progress) -> Trial | str:
+    if not survey.lesson.queries:
         return "no trial run was possible: every judged query is measured, none is left to learn from; judge more"
-    return trial(directory, encoder.name, ground=ground, minutes=minutes, seed=seed, progress=progress)
+    return trial(directory, encoder.name, survey=survey, minutes=minutes, seed=seed, progress=progress)
 
 
-def _failing_elsewhere(ground: Ground) -> int:
-    """Queries of the lesson without an answer among the first ten, by the fusion that the measured queries chose."""
-    if not ground.lesson.queries:
+def _cut_short(tried: Trial | str | None) -> tuple[str, ...]:
+    """Why no trial settled the question, where one was wanted."""
+    if isinstance(tried, Trial) and not tried.whole:
+        seen = f"the trial learnt from {tried.seen:,} of {tried.pairs:,} pairs in {tried.minutes:g} minutes"
+        return (f"{seen}: too few to say what training cannot gain; give it longer with --minutes",)
+    return (tried,) if isinstance(tried, str) else ()
+
+
+def _failing_elsewhere(survey: Survey) -> int:
+    """Queries of the lesson without an answer among the first five, by the fusion that the measured queries chose."""
+    if not survey.lesson.queries:
         return 0
-    lexical = ground.index.nearest([query.text for query in ground.lesson.queries], k=DEPTH)
-    rows = fuse(lexical, ground.found_taught, by=ground.choice.fusion, k=10)
-    return int((way(ground.lesson, rows).figures["recall@10"] == 0).sum())
+    lexical = survey.index.nearest([query.text for query in survey.lesson.queries], k=DEPTH)
+    rows = fuse(lexical, survey.found_taught, by=survey.choice.fusion, k=10)
+    return int(way(survey.lesson, rows).failed.sum())
 
 
 def _verdict(
@@ -183,25 +191,25 @@ def _next(advice: Advice, conditions: tuple[Condition, ...], cheaper: tuple[Step
     return next((sentence for sentence, holds in sentences.items() if holds), "leave the model as it is")
 
 
-def _warnings(ground: Ground, reach: Attainable | None, *, asked: Conditions) -> tuple[str, ...]:
+def _warnings(survey: Survey, reach: Attainable | None, *, asked: Conditions) -> tuple[str, ...]:
     found = []
-    pairs = usable(ground.lesson if ground.lesson.queries else ground.data)
+    pairs = usable(survey.lesson if survey.lesson.queries else survey.data)
     if pairs < asked.overfitting_pairs:
         found.append(f"with {pairs:,} usable pairs, under {asked.overfitting_pairs:,}, a tuned model is likely to overfit")
-    if len(ground.data.queries) < _FEW:
-        found.append(f"{len(ground.data.queries)} measured queries make wide intervals; judge {_FEW} or more")
-    if ground.leaked:
-        found.append(f"{ground.leaked:,} training queries share a family with measured ones and were left out of the lesson")
-    if ground.lesson.split == ground.data.split:
-        found.append(f"only {ground.data.split}.tsv was found: its own queries stand for the training pairs, in folds by family")
+    if len(survey.data.queries) < _FEW:
+        found.append(f"{len(survey.data.queries)} measured queries make wide intervals; judge {_FEW} or more")
+    if survey.leaked:
+        found.append(f"{survey.leaked:,} training queries share a family with measured ones and were left out of the lesson")
+    if survey.lesson.split == survey.data.split:
+        found.append(f"only {survey.data.split}.tsv was found: its own queries stand for the training pairs, in folds by family")
     if reach is None:
         found.append("too few pairs for an estimate of what tuning could reach")
     return tuple(found)
 
 
-def _figures(ground: Ground, name: str) -> dict[str, float]:
-    found = ground.ways[name]
-    sure = interval(found.ndcg, ground.families)
+def _figures(survey: Survey, name: str) -> dict[str, float]:
+    found = survey.ways[name]
+    sure = interval(found.ndcg, survey.families)
     return {metric: float(np.mean(values)) for metric, values in found.figures.items()} | {
         "ci_low": sure.low,
         "ci_high": sure.high,

@@ -7,6 +7,7 @@ is, so that both sides of the gap are the best of their kind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -21,9 +22,9 @@ from transvase.core.evaluation.metrics import Scores
 from transvase.core.evaluation.ranking import nearest
 from transvase.core.ports import Progress
 
-from .ground import DENSE, Ground, Matrix, way
 from .intervals import Interval, interval
 from .probe import Probe, bags, fit, vocabulary
+from .survey import DENSE, Matrix, Survey, way
 
 SHARES: Final = (0.25, 0.5, 1.0)
 """How far the vectors are moved towards what was learnt; the smaller shares win where pairs are few."""
@@ -65,17 +66,36 @@ class Attainable:
     learnt: Interval
     gain: Interval
     bar: float
+    tried: bool = False
+    """Whether ``gain`` stands on a trial run that saw every pair, and no longer on the probe."""
+
+    @property
+    def ceiling(self) -> float:
+        """The gain that is still to be reckoned with.
+
+        The probe cannot rule out what fine-tuning may gain, so its upper end counts. Real training that was measured can: what
+        is likelier below a threshold than above it is no longer open, or few judged queries would keep every question open.
+        """
+        return self.gain.mean if self.tried else self.gain.high
 
     def open(self, least: float) -> bool:
         """Whether the gain may be above ``least`` and may be below it."""
-        return self.gain.low <= least < self.gain.high
+        return self.gain.low <= least < self.ceiling
 
-    def proven(self, gain: Interval) -> Attainable:
-        """The same with what a trial gained in place of the probe's estimate: no ceiling, so the upper end goes beyond it."""
+    def proven(self, gain: Interval, *, whole: bool = True) -> Attainable:
+        """The same with what a trial gained in place of the probe's estimate; it is no ceiling, so mean and upper end go beyond.
+
+        The noise of the measured queries and the unknown ratio are independent and joined as such, not both at their worst. A
+        trial that was cut short (not ``whole``) proves what it gained, and nothing about what it had no time to gain.
+        """
         about, most = TRIAL_RATIOS
-        high = min(max(self.gain.high, gain.high), most * max(gain.high, 0.0) + ERROR / 2)
-        gain = Interval(min(high, max(gain.mean, about * gain.mean)), gain.low, high)
-        return replace(self, gain=gain, bar=self.bar - max(0.0, self.gain.mean) + max(0.0, gain.mean))
+        likely = max(gain.mean, about * gain.mean)
+        high = likely + math.hypot(about * (gain.high - gain.mean), (most - about) * max(gain.mean, 0.0))
+        if not whole:
+            likely, high = max(likely, self.gain.mean), max(high, self.gain.high)
+        low = gain.low if whole else max(gain.low, self.gain.low)
+        bar = self.bar - max(0.0, self.gain.mean) + max(0.0, likely)
+        return replace(self, gain=Interval(likely, low, high), bar=bar, tried=whole)
 
     def as_json(self) -> dict[str, object]:
         """All figures."""
@@ -85,23 +105,24 @@ class Attainable:
             "probe_gain": self.learnt.as_json(),
             "gain": self.gain.as_json(),
             "bar": self.bar,
+            "tried": self.tried,
         }
 
 
-def attainable(ground: Ground, *, seed: int, progress: Progress) -> Attainable | None:
+def attainable(survey: Survey, *, seed: int, progress: Progress) -> Attainable | None:
     """Estimate what tuning could reach; None where there are too few pairs to learn anything from."""
-    study = _Study(ground)
+    study = _Study(survey)
     rounds = study.rounds(seed=seed)
     pairs = min((len(taught) for taught, _ in rounds), default=0)
     if pairs < LEAST:
         return None
-    best = ground.ways[ground.best].ndcg
+    best = survey.ways[survey.best].ndcg
     tried: dict[float, list[Found]] = {share: [] for share in SHARES}
     for at, (taught, held) in enumerate(rounds):
         progress("probe", at, len(rounds))
         probe = fit(
             study.asked,
-            ground.documents,
+            survey.documents,
             asked=study.words_asked,
             told=study.words_told,
             pairs=taught,
@@ -113,16 +134,16 @@ def attainable(ground: Ground, *, seed: int, progress: Progress) -> Attainable |
     progress("probe", len(rounds), len(rounds))
     order = np.argsort(np.concatenate([held for _, held in rounds]))
     hits = {share: _joined(parts, order) for share, parts in tried.items()}
-    alone = {share: way(ground.data, rows).ndcg for share, (rows, _) in hits.items()}
-    chosen = _crossed_shares(alone, ground.families)
+    alone = {share: way(survey.data, rows).ndcg for share, (rows, _) in hits.items()}
+    chosen = _crossed_shares(alone, survey.families)
     rows = np.stack([hits[share][0][at] for at, share in enumerate(chosen)])
     scores = np.stack([hits[share][1][at] for at, share in enumerate(chosen)])
-    dense = way(ground.data, rows).ndcg
-    fused = way(ground.data, crossed(ground.lexical, (rows, scores), data=ground.data, k=DEPTH, seed=seed)[0]).ndcg
+    dense = way(survey.data, rows).ndcg
+    fused = way(survey.data, crossed(survey.lexical, (rows, scores), data=survey.data, k=DEPTH, seed=seed)[0]).ndcg
     probed = max((best, dense, fused), key=lambda figures: float(figures.mean()))
-    learnt = interval(probed - best, ground.families, seed=seed)
-    vectors = interval(dense - ground.ways[DENSE].ndcg, ground.families, seed=seed)
-    behind = float(best.mean() - ground.ways[DENSE].ndcg.mean())
+    learnt = interval(probed - best, survey.families, seed=seed)
+    vectors = interval(dense - survey.ways[DENSE].ndcg, survey.families, seed=seed)
+    behind = float(best.mean() - survey.ways[DENSE].ndcg.mean())
     gain = carried(learnt, vectors, behind=behind, room=1 - float(best.mean()))
     return Attainable(
         pairs=pairs,
@@ -139,23 +160,34 @@ def carried(learnt: Interval, dense: Interval, *, behind: float, room: float) ->
     Where BM25 is best, what the probe adds to the vectors may not show in ``learnt`` and still be half of the way past it.
     """
     least, about, most = RATIOS
-    high = min(room, max(most * learnt.high, most * dense.high - behind, 0.0) + ERROR)
-    low = min(high, least * learnt.low)
-    return Interval(min(high, max(low, about * learnt.mean)), low, high)
+    high = min(room, max(further(learnt.high, most, room=room), further(dense.high, most, room=room) - behind, 0.0) + ERROR)
+    low = min(high, further(learnt.low, least, room=room))
+    return Interval(min(high, max(low, further(learnt.mean, about, room=room))), low, high)
+
+
+def further(gain: float, ratio: float, *, room: float) -> float:
+    """``ratio`` times a small gain, and less of a large one: each time the gain is made, it is made of what was left of ``room``.
+
+    Twice a gain of half the room is three quarters of it, and not a perfect ranking.
+    """
+    if gain <= 0 or room <= 0:
+        return ratio * gain
+    result: float = room * (1 - max(0.0, 1 - gain / room) ** ratio)
+    return result
 
 
 class _Study:
     """The vectors, words and pairs of lesson and measured queries together; measured queries come first."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        everyone = (*ground.data.queries, *ground.lesson.queries)
-        self.asked: Matrix = np.concatenate([ground.asked, ground.taught])
-        at = {document.id: row for row, document in enumerate(ground.data.documents)}
-        self._own = _pairs(ground.data, at, start=0)
-        self._lesson = _pairs(ground.lesson, at, start=len(ground.data.queries))
+    def __init__(self, survey: Survey) -> None:
+        self._ground = survey
+        everyone = (*survey.data.queries, *survey.lesson.queries)
+        self.asked: Matrix = np.concatenate([survey.asked, survey.taught])
+        at = {document.id: row for row, document in enumerate(survey.data.documents)}
+        self._own = _pairs(survey.data, at, start=0)
+        self._lesson = _pairs(survey.lesson, at, start=len(survey.data.queries))
         asked = [terms(query.text) for query in everyone]
-        told = [terms(document.content) for document in ground.data.documents]
+        told = [terms(document.content) for document in survey.data.documents]
         answers = sorted({int(row) for row in np.concatenate([self._own[:, 1], self._lesson[:, 1]])})
         known = vocabulary([*asked, *(told[row] for row in answers)])
         self.words = len(known)

@@ -1,6 +1,6 @@
 """Where failures cluster, and whether they do: a domain that the model does not know shows in what its failures have in common.
 
-A query fails where no answer stands among the first ten of the best way of searching. Each kind of query is held against all
+A query fails where no answer stands among the first five of the best way of searching. Each kind of query is held against all
 others by Fisher's exact test, one-sided, corrected for the number of kinds (Holm). Failures that cluster nowhere are no
 domain that could be taught: more often noise in the judgments or questions that no record answers.
 """
@@ -15,13 +15,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.core.evaluation.comparison import holm
 from transvase.core.evaluation.judged import Query
 from transvase.core.evaluation.lexical import terms
 from transvase.core.evaluation.slices import slices
 from transvase.core.ports import Encoder
 
-from .ground import Ground
-from .intervals import fisher, holm
+from .intervals import fisher
+from .survey import Survey
 
 LEAST: Final = 10
 """Queries of a kind below which its rate is not looked at."""
@@ -105,14 +106,14 @@ class Failures:
         }
 
 
-def failures(ground: Ground, encoder: Encoder, *, elsewhere: int) -> Failures:
+def failures(survey: Survey, encoder: Encoder, *, elsewhere: int) -> Failures:
     """Look for clusters among the measured queries; ``elsewhere`` failing ones were seen in the lesson."""
-    failing = ground.ways[ground.best].figures["recall@10"] == 0
+    failing = survey.ways[survey.best].failed
     return Failures(
         failing=int(failing.sum()),
         queries=len(failing),
         seen=int(failing.sum()) + elsewhere,
-        clusters=_tested(_kinds(ground, encoder), failing),
+        clusters=_tested(_kinds(survey, encoder), failing),
     )
 
 
@@ -132,15 +133,15 @@ def _counts(mask: NDArray[np.bool_], failing: NDArray[np.bool_]) -> tuple[int, i
     return int((mask & failing).sum()), int(mask.sum()), int((~mask & failing).sum()), int((~mask).sum())
 
 
-def _kinds(ground: Ground, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
+def _kinds(survey: Survey, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
     """Kind → which measured queries are of it."""
-    queries = ground.data.queries
+    queries = survey.data.queries
     pieces = _pieces([query.text for query in queries], encoder)
-    documents = [frozenset(terms(document.content)) for document in ground.data.documents]
+    documents = [frozenset(terms(document.content)) for document in survey.data.documents]
     held = Counter(term for document in documents for term in document)
-    asked = [ground.index.asked(query.text) for query in queries]
-    at = {document.id: row for row, document in enumerate(ground.data.documents)}
-    answered = [set().union(*(documents[at[answer]] for answer in ground.data.answers(query.id))) for query in queries]
+    asked = [survey.index.asked(query.text) for query in queries]
+    at = {document.id: row for row, document in enumerate(survey.data.documents)}
+    answered = [set().union(*(documents[at[answer]] for answer in survey.data.answers(query.id))) for query in queries]
     tests: dict[str, Callable[[int], bool]] = {
         "a word that the tokenizer shatters": lambda row: pieces[row] >= SHATTERED,
         "an identifier or code": lambda row: bool(_IDENTIFIER.search(queries[row].text)),
@@ -152,7 +153,7 @@ def _kinds(ground: Ground, encoder: Encoder) -> dict[str, NDArray[np.bool_]]:
     }
     kinds = {kind: np.array([test(row) for row in range(len(queries))]) for kind, test in tests.items()}
     kinds |= {f"metadata {kind}": _mask(rows, len(queries)) for kind, rows in _by_metadata(queries).items()}
-    return kinds | {f"family {name}": _mask(rows, len(queries)) for name, rows in _large_families(ground.families, queries)}
+    return kinds | {f"family {name}": _mask(rows, len(queries)) for name, rows in _large_families(survey.families, queries)}
 
 
 def _pieces(texts: Sequence[str], encoder: Encoder) -> list[int]:

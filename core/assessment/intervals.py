@@ -54,16 +54,6 @@ def fisher(inside: int, of_inside: int, outside: int, of_outside: int) -> float:
     return min(1.0, sum(_hypergeometric(n, failed, of_inside, total) for n in range(inside, min(failed, of_inside) + 1)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values corrected for their number (Holm 1979), in the same order."""
-    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
-    corrected, least = [0.0] * len(p_values), 0.0
-    for rank, at in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[at]))
-        corrected[at] = least
-    return corrected
-
-
 def _hypergeometric(hits: int, marked: int, drawn: int, total: int) -> float:
     """Chance of ``hits`` marked ones among ``drawn`` of ``total``, ``marked`` of which are."""
     if hits < 0 or drawn - hits > total - marked:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from transvase.core.evaluation.metrics import Scores
 from transvase.core.ports import Encoder
 
-from .ground import BM25, DENSE, HYBRID, Ground, way
 from .intervals import fisher, interval
+from .survey import BM25, DENSE, HYBRID, Survey, way
 
 WORTH: Final = 0.03
 """NDCG@10 from which a step is advised, as for training itself."""
@@ -51,33 +51,33 @@ class Step:
         }
 
 
-def steps(ground: Ground, encoder: Encoder) -> tuple[Step, ...]:
+def steps(survey: Survey, encoder: Encoder) -> tuple[Step, ...]:
     """All of them, cheapest to try first."""
-    return (_hybrid(ground), *_filters(ground), _reranker(ground), _chunking(ground, encoder))
+    return (_hybrid(survey), *_filters(survey), _reranker(survey), _chunking(survey, encoder))
 
 
-def _hybrid(ground: Ground) -> Step:
+def _hybrid(survey: Survey) -> Step:
     """Against dense alone, which is what a team has that thinks of tuning; its weight was chosen on other queries."""
-    dense, lexical = ground.ways[DENSE].ndcg, ground.ways[BM25].ndcg
-    best = ground.best if ground.best != DENSE else HYBRID
-    gain = interval(ground.ways[best].ndcg - dense, ground.families)
-    advised = gain.low > 0 and gain.mean >= LEAST and ground.choice.fusion.weight < 1
+    dense, lexical = survey.ways[DENSE].ndcg, survey.ways[BM25].ndcg
+    best = survey.best if survey.best != DENSE else HYBRID
+    gain = interval(survey.ways[best].ndcg - dense, survey.families)
+    advised = gain.low > 0 and gain.mean >= LEAST and survey.choice.fusion.weight < 1
     if advised:
-        name = "BM25 alone" if ground.choice.fusion.alone == "lexical" else f"fusing with BM25 ({ground.choice.fusion})"
+        name = "BM25 alone" if survey.choice.fusion.alone == "lexical" else f"fusing with BM25 ({survey.choice.fusion})"
         reason = f"{name} gains {gain} over dense alone, without a model to keep"
     else:
         reason = f"fusing with BM25 gains too little here: {gain} against dense alone"
-    figures = {BM25: float(lexical.mean()), DENSE: float(dense.mean()), HYBRID: float(ground.ways[HYBRID].ndcg.mean())}
+    figures = {BM25: float(lexical.mean()), DENSE: float(dense.mean()), HYBRID: float(survey.ways[HYBRID].ndcg.mean())}
     return Step(step="hybrid", advised=advised, gain=gain.mean, at_most=False, reason=reason, figures=figures)
 
 
-def _reranker(ground: Ground) -> Step:
+def _reranker(survey: Survey) -> Step:
     """The oracle: the first 20 of the best way in perfect order."""
-    best = ground.ways[ground.best]
-    right = _right(ground, best.rows[:, :_DEEP])
+    best = survey.ways[survey.best]
+    right = _right(survey, best.rows[:, :_DEEP])
     first = np.where(right.any(axis=1), right.argmax(axis=1), _DEEP)
     near = float(((first >= _TOP) & (first < _DEEP)).mean())
-    gain = interval(_reordered(ground, best.rows[:, :_DEEP]) - best.ndcg, ground.families)
+    gain = interval(_reordered(survey, best.rows[:, :_DEEP]) - best.ndcg, survey.families)
     advised = near >= NEAR and gain.low > WORTH
     reason = (
         f"the right record is among the first {_DEEP} but not the first {_TOP} for {near:.0%} of the queries; "
@@ -87,30 +87,30 @@ def _reranker(ground: Ground) -> Step:
     return Step(step="reranker", advised=advised, gain=gain.mean, at_most=True, reason=reason, figures=figures)
 
 
-def _filters(ground: Ground) -> list[Step]:
+def _filters(survey: Survey) -> list[Step]:
     """For each metadata field of the records that is a class: the first hits that share the answer's value alone.
 
     Where the queries carry the field too, the filter by the query's own value is measured; else the oracle's, by the answer's.
     """
-    found = [_filter(ground, field) for field in _fields(ground)]
+    found = [_filter(survey, field) for field in _fields(survey)]
     return [max(found, key=lambda step: (step.advised, step.gain))] if found else []
 
 
-def _filter(ground: Ground, field: str) -> Step:
-    values = [_class(document.metadata.get(field)) for document in ground.data.documents]
-    own = [_class(query.metadata.get(field)) for query in ground.data.queries]
-    at = {document.id: row for row, document in enumerate(ground.data.documents)}
-    meant = [{values[at[answer]] for answer in ground.data.answers(query.id)} for query in ground.data.queries]
+def _filter(survey: Survey, field: str) -> Step:
+    values = [_class(document.metadata.get(field)) for document in survey.data.documents]
+    own = [_class(query.metadata.get(field)) for query in survey.data.queries]
+    at = {document.id: row for row, document in enumerate(survey.data.documents)}
+    meant = [{values[at[answer]] for answer in survey.data.answers(query.id)} for query in survey.data.queries]
     agreeing = float(np.mean([value in answers for value, answers in zip(own, meant, strict=True)]))
     known = agreeing >= 0.9  # a few wrong labels do not make the field another one
-    best = ground.ways[ground.best]
+    best = survey.ways[survey.best]
     wanted = [{value} if known and value is not None else answers for value, answers in zip(own, meant, strict=True)]
     rows = _kept(
         best.rows, [[values[row] in want for row in ranking] for ranking, want in zip(best.rows.tolist(), wanted, strict=True)]
     )
-    gain = interval(way(ground.data, rows).ndcg - best.ndcg, ground.families)
-    failing = best.figures["recall@10"] == 0
-    rescued = float((way(ground.data, rows).figures["recall@10"][failing] > 0).mean()) if failing.any() else 0.0
+    gain = interval(way(survey.data, rows).ndcg - best.ndcg, survey.families)
+    failing = best.failed
+    rescued = float((~way(survey.data, rows).failed[failing]).mean()) if failing.any() else 0.0
     if known:
         reason = f"the queries name their {field}; searching only records of the same {field} gains {gain}"
     else:
@@ -120,43 +120,45 @@ def _filter(ground: Ground, field: str) -> Step:
     return Step(step="filter", advised=gain.low > WORTH, gain=gain.mean, at_most=not known, reason=reason, figures=figures)
 
 
-def _chunking(ground: Ground, encoder: Encoder) -> Step:
+def _chunking(survey: Survey, encoder: Encoder) -> Step:
     """Answers longer than the model reads, and whether their queries fail more often."""
     limit = encoder.space.max_length
-    at = {document.id: row for row, document in enumerate(ground.data.documents)}
-    answers = sorted({at[answer] for query in ground.data.queries for answer in ground.data.answers(query.id)})
-    counts = dict(zip(answers, encoder.tokens([ground.data.documents[row].content for row in answers]), strict=True))
-    cut = np.array([all(counts[at[answer]] > limit for answer in ground.data.answers(query.id)) for query in ground.data.queries])
-    dense = ground.ways[DENSE]
-    failing, share = dense.figures["recall@10"] == 0, float(cut.mean())
+    at = {document.id: row for row, document in enumerate(survey.data.documents)}
+    answers = sorted({at[answer] for query in survey.data.queries for answer in survey.data.answers(query.id)})
+    counts = dict(zip(answers, encoder.tokens([survey.data.documents[row].content for row in answers]), strict=True))
+    cut = np.array([all(counts[at[answer]] > limit for answer in survey.data.answers(query.id)) for query in survey.data.queries])
+    dense = survey.ways[DENSE]
+    failing, share = dense.failed, float(cut.mean())
     rate, rate_whole = (float(failing[mask].mean()) if mask.any() else 0.0 for mask in (cut, ~cut))
     p_value = fisher(int((failing & cut).sum()), int(cut.sum()), int((failing & ~cut).sum()), int((~cut).sum()))
     gain = share * max(0.0, float(dense.ndcg[~cut].mean() - dense.ndcg[cut].mean())) if cut.any() and not cut.all() else 0.0
     cut_texts = "no answer is" if not cut.any() else f"the answers of {share:.0%} of the queries are"
     reason = f"{cut_texts} longer than the {limit} tokens that the model reads"
-    if cut.any():
+    if cut.all():
+        reason += f"; {rate:.0%} of them fail"
+    elif cut.any():
         reason += f"; those queries fail in {rate:.0%} of the cases, the others in {rate_whole:.0%} (p = {p_value:.3f})"
-    advised = share >= SHARE_CUT and (bool(cut.all()) or p_value < 0.05)
+    advised = share >= SHARE_CUT and (bool(failing.any()) if cut.all() else p_value < 0.05)
     figures = {"share_cut": share, "rate_cut": rate, "rate_whole": rate_whole, "p_value": p_value}
     return Step(step="chunking", advised=advised, gain=gain, at_most=True, reason=reason, figures=figures)
 
 
-def _right(ground: Ground, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    ids = [document.id for document in ground.data.documents]
-    answers = [ground.data.answers(query.id) for query in ground.data.queries]
+def _right(survey: Survey, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    ids = [document.id for document in survey.data.documents]
+    answers = [survey.data.answers(query.id) for query in survey.data.queries]
     return np.array(
         [[row >= 0 and ids[row] in own for row in ranking] for ranking, own in zip(rows.tolist(), answers, strict=True)]
     )
 
 
-def _reordered(ground: Ground, rows: NDArray[np.intp]) -> Scores:
+def _reordered(survey: Survey, rows: NDArray[np.intp]) -> Scores:
     """NDCG@10 with these rows of each query in the order of their grades."""
-    ids = [document.id for document in ground.data.documents]
+    ids = [document.id for document in survey.data.documents]
     ordered = []
-    for ranking, query in zip(rows.tolist(), ground.data.queries, strict=True):
-        grades = [ground.data.grades[query.id].get(ids[row], 0.0) if row >= 0 else -np.inf for row in ranking]
+    for ranking, query in zip(rows.tolist(), survey.data.queries, strict=True):
+        grades = [survey.data.grades[query.id].get(ids[row], 0.0) if row >= 0 else -np.inf for row in ranking]
         ordered.append([ranking[place] for place in np.argsort(np.negative(grades), kind="stable")])
-    return way(ground.data, np.array(ordered, dtype=np.intp)).ndcg
+    return way(survey.data, np.array(ordered, dtype=np.intp)).ndcg
 
 
 def _kept(rows: NDArray[np.intp], keep: list[list[bool]]) -> NDArray[np.intp]:
@@ -168,12 +170,12 @@ def _kept(rows: NDArray[np.intp], keep: list[list[bool]]) -> NDArray[np.intp]:
     return found
 
 
-def _fields(ground: Ground) -> list[str]:
+def _fields(survey: Survey) -> list[str]:
     """Metadata fields with 2 to ``MOST_CLASSES`` values among the records, most of which have one; never the family."""
-    names = {name for document in ground.data.documents for name in document.metadata} - {"family"}
+    names = {name for document in survey.data.documents for name in document.metadata} - {"family"}
     kept = []
     for name in sorted(names):
-        values = [_class(document.metadata.get(name)) for document in ground.data.documents]
+        values = [_class(document.metadata.get(name)) for document in survey.data.documents]
         told = [value for value in values if value is not None]
         if 2 <= len(set(told)) <= MOST_CLASSES and len(told) >= len(values) / 2:
             kept.append(name)

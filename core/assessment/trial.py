@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from transvase.core.encoders import load
@@ -25,11 +26,17 @@ from transvase.core.evaluation.ranking import nearest
 from transvase.core.ports import Progress
 from transvase.core.space import Role
 
-from .ground import Ground, Matrix, blocks, encoded, way
 from .intervals import Interval, interval
+from .survey import Matrix, Survey, blocks, encoded, way
+
+if TYPE_CHECKING:
+    from transvase.core.training import CurvePoint
 
 FOUND: Final = 10
 """Hits of each list whose documents the two models rank again."""
+
+TOLD: Final = 2_000
+"""Pairs learnt from, at which what longer training adds was measured (``TRIAL_RATIOS`` in attainable.py)."""
 
 OTHERS: Final = 1_000
 """Documents at random beside them."""
@@ -44,6 +51,14 @@ class Trial:
     dense: Interval
     gain: Interval
     documents: int
+    pairs: int
+    seen: int
+    """Pairs that the fine-tuning learnt from, repetitions counted; 0 where its time was up before it began."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it learnt long enough to show what training cannot gain, and not only what it can."""
+        return self.seen >= min(self.pairs, TOLD)
 
     def as_json(self) -> dict[str, object]:
         """All figures."""
@@ -53,10 +68,12 @@ class Trial:
             "dense_gain": self.dense.as_json(),
             "gain": self.gain.as_json(),
             "documents": self.documents,
+            "pairs": self.pairs,
+            "seen": self.seen,
         }
 
 
-def trial(directory: Path, base: str, *, ground: Ground, minutes: float, seed: int, progress: Progress) -> Trial | str:
+def trial(directory: Path, base: str, *, survey: Survey, minutes: float, seed: int, progress: Progress) -> Trial | str:
     """Tune ``base`` for ``minutes`` at most and measure what that gained; a sentence that says why where it cannot be tuned.
 
     Every error of the training run becomes that sentence: what was measured until then is not lost to a base that cannot be
@@ -64,29 +81,46 @@ def trial(directory: Path, base: str, *, ground: Ground, minutes: float, seed: i
     """
     with tempfile.TemporaryDirectory(prefix="transvase-assess-") as place:
         data, out = Path(place) / "data", Path(place) / "model"
-        _write_lesson(directory, ground.lesson, data)
+        _write_lesson(directory, survey.lesson, data)
         try:
             from transvase.core.training import TrainSettings, train
+            from transvase.core.training.weights.fixed import is_fixed
 
-            trained = train(TrainSettings(data=data, base=base, out=out, minutes=minutes, seed=seed), progress=progress)
+            if is_fixed(base):
+                return (
+                    f"no trial run was possible: the weights of {base} cannot be tuned here; "
+                    "`train` can put an adapter on its vectors"
+                )
+            settings = TrainSettings(data=data, base=base, out=out, minutes=minutes, seed=seed)
+            trained = train(settings, progress=progress)
         except TransvaseError as error:
             return f"no trial run was possible: {error}"
-        part = _part(ground, seed=seed)
+        part = _part(survey, seed=seed)
         tuned = load(str(out))
-        texts = [ground.data.documents[row].content for row in part]
-        asked = encoded(tuned, [query.text for query in ground.data.queries], Role.QUERY, progress=progress)
+        texts = [survey.data.documents[row].content for row in part]
+        asked = encoded(tuned, [query.text for query in survey.data.queries], Role.QUERY, progress=progress)
         told = encoded(tuned, texts, Role.DOCUMENT, progress=progress)
-    data_part = replace(ground.data, documents=tuple(ground.data.documents[row] for row in part))
-    lexical = Lexical(texts).nearest([query.text for query in ground.data.queries], k=DEPTH)
-    before = _ways(data_part, lexical, ground.asked, ground.documents[part], seed=seed)
+    data_part = replace(survey.data, documents=tuple(survey.data.documents[row] for row in part))
+    lexical = Lexical(texts).nearest([query.text for query in survey.data.queries], k=DEPTH)
+    before = _ways(data_part, lexical, survey.asked, survey.documents[part], seed=seed)
     after = _ways(data_part, lexical, asked, told, seed=seed)
     return Trial(
         minutes=minutes,
         rung=trained.rung,
-        dense=interval(after[1] - before[1], ground.families, seed=seed),
-        gain=interval(_best(*before, *after) - _best(*before), ground.families, seed=seed),
+        dense=interval(after[1] - before[1], survey.families, seed=seed),
+        gain=interval(_best(*before, *after) - _best(*before), survey.families, seed=seed),
         documents=len(part),
+        pairs=_pairs(survey.lesson),
+        seen=_seen(trained.curve, batch=settings.batch),
     )
+
+
+def _pairs(lesson: Judged) -> int:
+    return sum(len(lesson.answers(query.id)) for query in lesson.queries)
+
+
+def _seen(curve: Sequence[CurvePoint], *, batch: int) -> int:
+    return batch * max((point.step for point in curve if point.rung == "fine-tune"), default=0)
 
 
 def _ways(data: Judged, lexical: Hits, asked: Matrix, told: Matrix, *, seed: int) -> tuple[Scores, Scores, Scores]:
@@ -101,11 +135,11 @@ def _best(*figures: Scores) -> Scores:
     return max(figures, key=lambda one: float(one.mean()))
 
 
-def _part(ground: Ground, *, seed: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _part(survey: Survey, *, seed: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """Rows of the documents that are ranked again, in the order of the corpus."""
-    at = {document.id: row for row, document in enumerate(ground.data.documents)}
-    wanted = {at[answer] for query in ground.data.queries for answer in ground.data.answers(query.id)}
-    for rows, _ in (ground.lexical, ground.dense):
+    at = {document.id: row for row, document in enumerate(survey.data.documents)}
+    wanted = {at[answer] for query in survey.data.queries for answer in survey.data.answers(query.id)}
+    for rows, _ in (survey.lexical, survey.dense):
         wanted |= {int(row) for row in rows[:, :FOUND].ravel() if row >= 0}
     others = sorted(set(range(len(at))) - wanted)
     wanted |= set(Random(seed).sample(others, min(OTHERS, len(others))))  # noqa: S311  a sample has to be repeatable, not secret

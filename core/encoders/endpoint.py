@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+from ..endpoints import KEY
 from ..errors import BadValue
 from ..space import Role, Space
 from .fingerprint import digest
@@ -111,7 +112,7 @@ def _settings(parts: SplitResult) -> dict[str, str]:
     if strange or len(set(names)) != len(names):
         known = ", ".join((*_NUMBERS, *_PROMPTS))
         told = f"{', '.join(strange)} is not known" if strange else "a setting is given twice"
-        why = f"{told}; its settings are {known}, and a key belongs into TRANSVASE_API_KEY"
+        why = f"{told}; its settings are {known}, and a key belongs into {KEY}"
         raise BadValue("encoder", _address(parts), why=why)
     return dict(pairs)
 

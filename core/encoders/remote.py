@@ -6,12 +6,9 @@ log, and no redirect is followed, so that it goes nowhere else.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import logging
-import os
 import ssl
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadValue, EncoderFailed, ExtraMissing
+from ..endpoints import KEY, TRANSIENT, key_from_environment, retry_after
+from ..errors import EncoderFailed, ExtraMissing
 from ..space import Role, Space, Vectors
 from .endpoint import Endpoint, endpoint_of
 from .tokens import legible
@@ -30,10 +28,7 @@ from .tokens import legible
 if TYPE_CHECKING:
     import httpx
 
-KEY: Final = "TRANSVASE_API_KEY"
-"""The environment variable that holds the key, if the endpoint wants one."""
 _SILENT: Final = logging.NullHandler()
-_TRANSIENT: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _ADVICE: Final[Mapping[int, str]] = {
     400: "it takes no such text or setting: shorten what is sent with ?max_length=… in ENC, or lower batch",
     401: f"put a valid key into the environment variable {KEY}",
@@ -64,7 +59,7 @@ class RemoteEncoder:
     def __init__(self, endpoint: Endpoint, *, name: str, patience: Patience) -> None:
         """ExtraMissing without httpx and stamina, BadValue for a key that no header can carry."""
         self._endpoint, self._name, self._patience = endpoint, name, patience
-        self._key = _key()
+        self._key = key_from_environment()
         self._client = _client(self._key, patience)
         weakref.finalize(self, self._client.close)
         self._space = endpoint.space(endpoint.dimensions or self._rows(["dimension"]).shape[1])
@@ -155,7 +150,7 @@ class RemoteEncoder:
         told = f"it answered {response.status_code}" + (f" ({said})" if said else "")
         if response.is_redirect:
             return f"{told}; redirects are not followed, for the key would go along: name the final address"
-        if response.status_code in _TRANSIENT:
+        if response.status_code in TRANSIENT:
             pause = retry_after(response.headers.get("Retry-After"))
             return f"{told}; try again " + (f"in {pause:.0f} s" if pause else "later")
         return f"{told}; {_ADVICE.get(response.status_code, 'see what the endpoint wants')}"
@@ -178,35 +173,16 @@ def space_of_remote(enc: str) -> Space:
     return endpoint.space(endpoint.dimensions) if endpoint.dimensions else load_remote(enc).space
 
 
-def retry_after(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, given as a number or as a date; None when it cannot be read."""
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header or "").timestamp() - time.time()
-        except ValueError:
-            return None
-    return max(seconds, 0.0) if np.isfinite(seconds) else None
-
-
 def _again(error: Exception, *, longest: float) -> bool | float:
     """Whether another try may mend it, and after how many seconds where the endpoint says so."""
     import httpx
 
     if not isinstance(error, httpx.HTTPStatusError):
         return isinstance(error, httpx.TransportError | json.JSONDecodeError | UnicodeDecodeError)
-    if error.response.status_code not in _TRANSIENT:
+    if error.response.status_code not in TRANSIENT:
         return False
     pause = retry_after(error.response.headers.get("Retry-After"))
     return True if pause is None else pause <= longest and pause
-
-
-def _key() -> str:
-    key = os.environ.get(KEY, "").strip()
-    if not key.isascii() or (key and not key.isprintable()):
-        raise BadValue(KEY, "…", why="it holds a character that no header can carry; set it again")
-    return key
 
 
 def _client(key: str, patience: Patience) -> httpx.Client:

@@ -208,13 +208,18 @@ def _decoded(raw: bytes, *, where: str) -> str:
 def _objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
     for number, line in _lines(path):
         where = f"{path}:{number}"
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadValue("line", where, why=f"it is not JSON ({error}); write one object a line") from error
-        if not isinstance(fields, dict):
-            raise BadValue("line", where, why=f"it is a JSON {type(fields).__name__}; write one object a line")
-        yield where, fields
+        yield where, object_of(line, where=where)
+
+
+def object_of(line: str, *, where: str) -> dict[str, object]:
+    """The JSON object that a line holds; BadValue, with its place, for anything else."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadValue("line", where, why=f"it is not JSON ({error}); write one object a line") from error
+    if not isinstance(fields, dict):
+        raise BadValue("line", where, why=f"it is a JSON {type(fields).__name__}; write one object a line")
+    return fields
 
 
 def _identifier(fields: Mapping[str, object], *, where: str, seen: Collection[str]) -> str:

@@ -29,7 +29,7 @@ from transvase.core.space import FLOOR, Space
 
 from .agreement import agreement
 from .graph import quantise, write_graph
-from .layers import taken_apart
+from .layers import Layers, taken_apart
 from .trial import Trial
 from .worth import Worth, hold, worth
 
@@ -93,24 +93,18 @@ def export(
     source = directory_of(enc)
     _exportable(source, name=enc)
     layers = taken_apart(source)
+    own = [] if trial is None else list(trial.exam.documents[:_SAMPLE])
     with complete_or_absent(out) as place:
         progress("loading", 0, 0)
         model = load_model(source, device="cpu")
         model.max_seq_length = layers.base.max_length
-        core, inner = layers.base_of(model), layers.innermost(place)
-        progress("writing the graph", 0, 0)
-        write_graph(core, inner / MODEL, name=enc)
-        (inner / TOKENIZER).write_text(tokenizer_json(model, layers.base), encoding="utf-8")
-        if precision is Precision.INT8:
-            progress("making 8-bit weights", 0, 0)
-            quantise(inner / MODEL, name=enc)
-        own = [] if trial is None else list(trial.exam.documents[:_SAMPLE])
+        inner = layers.innermost(place)
+        core = _written(model, layers, inner, precision=precision, name=enc, progress=progress)
         cosine, spoken = _spoken(core, inner, layers.base, precision=precision, texts=own, name=enc, progress=progress)
         space = layers.wrap(place, spoken)
         original = TorchEncoder(model, name=enc, space=space_of_directory(source), fast=False)
-        if layers.tails:
+        if layers.tails:  # what matters then is the whole: graph and matrices together
             cosine = agreement(model, original.space, [load(str(place))], own, progress=progress)
-        tried = _tried(original, place, trial=trial, progress=progress)
         found = Exported(
             directory=str(out),
             precision=precision,
@@ -119,10 +113,10 @@ def export(
             least_cosine=float(cosine.min()),
             mean_cosine=float(cosine.mean()),
             compared=len(cosine),
-            worth=tried,
+            worth=_tried(original, place, trial=trial, progress=progress),
             size=(inner / MODEL).stat().st_size,
         )
-        (place / REPORT).write_text(json.dumps({**found.as_json(), "directory": out.name}, indent=2) + "\n", encoding="utf-8")
+        _write_report(found, place, name=out.name)
     return found
 
 
@@ -132,6 +126,18 @@ def _exportable(source: Path, *, name: str) -> None:
     space = space_of_directory(source)
     if space.pooling.endswith("without prompt") and (space.query_prompt or space.document_prompt):
         raise Unfit(f"{name} leaves its prompt out of pooling, which a graph cannot express", remedy="serve it with torch")
+
+
+def _written(model: Any, layers: Layers, inner: Path, *, precision: Precision, name: str, progress: Progress) -> Any:
+    """Write graph and tokenizer of the model without its adapters into ``inner``; that model, to compare the graph with."""
+    core = layers.base_of(model)
+    progress("writing the graph", 0, 0)
+    write_graph(core, inner / MODEL, name=name)
+    (inner / TOKENIZER).write_text(tokenizer_json(model, layers.base), encoding="utf-8")
+    if precision is Precision.INT8:
+        progress("making 8-bit weights", 0, 0)
+        quantise(inner / MODEL, name=name)
+    return core
 
 
 def _spoken(
@@ -161,3 +167,9 @@ def _tried(original: TorchEncoder, place: Path, *, trial: Trial | None, progress
     found = worth(trial.exam, original, load(str(place)), asked_of=trial.asked_of, progress=progress)
     hold(found, most_loss=trial.most_loss)
     return found
+
+
+def _write_report(found: Exported, place: Path, *, name: str) -> None:
+    """What was measured, beside the graph; under the directory's own name, so that it stays true where it is moved whole."""
+    facts = {**found.as_json(), "directory": name}
+    (place / REPORT).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

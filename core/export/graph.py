@@ -52,8 +52,10 @@ def write_graph(model: Any, path: Path, *, name: str) -> None:
 def quantise(path: Path, *, name: str) -> None:
     """Replace the graph at ``path`` by one with 8-bit weights, a scale for each channel; activations are scaled as they come.
 
-    One scale for a whole tensor, the usual default, lost a quarter of the first ten answers of all-MiniLM-L6-v2: least cosine
-    0.852 beside 0.987 with a scale for each channel. ExtraMissing without the extra ``train``, Unfit when it cannot be done.
+    One scale for a whole tensor, the usual default, kept 81 % of the first ten answers of all-MiniLM-L6-v2 and had a least
+    cosine of 0.858 with torch; a scale for each channel kept 91 % at 0.987.
+
+    ExtraMissing without the extra ``train``, Unfit when it cannot be done.
     """
     try:
         import onnx  # noqa: F401  # the quantiser needs it and says so only in passing

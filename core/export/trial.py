@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from transvase.core.errors import BadValue
+from transvase.core.evaluation.exam import Exam, draw
 from transvase.core.evaluation.guard import guard_set
 from transvase.core.evaluation.judged import read
-from transvase.core.training.exam import Exam, draw
 
 MOST_LOSS: Final = 0.01
 """NDCG@10 that a variant may lose, unless the caller says otherwise."""

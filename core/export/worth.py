@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from transvase.core.errors import Unfit
 from transvase.core.evaluation.comparison import Comparison, compare
+from transvase.core.evaluation.exam import Exam
 from transvase.core.evaluation.metrics import NDCG, gains, score
 from transvase.core.evaluation.ranking import rank
 from transvase.core.ports import Encoder, Progress
-from transvase.core.training.exam import Exam
 
 DEPTH: Final = 10
 

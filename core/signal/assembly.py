@@ -59,6 +59,7 @@ def assemble(harvest: Harvest, *, out: Path, terms: Terms, tally: Tally, facts: 
     """
     with complete_or_absent(out) as directory:
         harvest = clean(harvest, rules=terms.rules, tally=tally)
+        _several(harvest)
         kin = kinship(harvest, joins=terms.joins)
         splits = divided(harvest, kin.family_of, cut=terms.cut, tally=tally)
         harvest = _of_splits(harvest, splits, kin)
@@ -68,6 +69,15 @@ def assemble(harvest: Harvest, *, out: Path, terms: Terms, tally: Tally, facts: 
             json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace"
         )
     return Made(out=out, report=report)
+
+
+def _several(harvest: Harvest) -> None:
+    """One answer to everything teaches and tests nothing; it is mostly a column that was taken for another."""
+    answers = {judgment.document for judgment in harvest.judgments if judgment.grade > 0}
+    if len(answers) == 1:
+        one = answers.pop()
+        text = next((document.content for document in harvest.documents if document.id == one), "")
+        raise BadValue("answers", f"{text[:60]}", why="every query has this one answer; name the column that tells them apart")
 
 
 def _of_splits(harvest: Harvest, splits: Mapping[str, set[str]], kin: Kinship) -> Harvest:

@@ -60,6 +60,10 @@ def divided(harvest: Harvest, family_of: Mapping[str, str], *, cut: Cut, tally: 
 
 def _at_random(family_of: Mapping[str, str], *, dev: float, test: float, seed: int) -> dict[str, set[str]]:
     rest, splits = set(family_of), {split: set[str]() for split in SPLITS}
+    sides, found = (test > 0) + (dev > 0) + (dev + test < 1), len(set(family_of.values()))
+    if found < sides:
+        told = f"{len(family_of)} queries in {found} families"
+        raise BadValue("split", told, why=f"too few for {sides} splits, since none is divided; bring more signal")
     for split, share, left in ((TEST, test, 1.0), (DEV, dev, 1.0 - test)):
         if share >= left > 0:
             splits[split], rest = rest, set()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from transvase.core.errors import BadValue, UnknownName
+from transvase.core.evaluation.judged import object_of
 
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _JSON_LINES: Final = (".jsonl", ".ndjson", ".json")
 _LONGEST_FIELD: Final = 1 << 27
 """Bytes of one CSV field; Python's own limit of 131,072 is less than a long article."""
+
+_Broken = Callable[[str, BadValue], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +88,40 @@ def read_rows(path: Path, *, columns: Sequence[str]) -> tuple[Row, ...]:
     return rows
 
 
-def each_row(path: Path) -> Iterator[Row]:
-    """The rows one by one, for files that are larger than memory; errors as ``read_rows`` raises them for files and lines."""
-    kind = path.suffix.casefold()
+def each_row(path: Path, *, broken: _Broken | None = None) -> Iterator[Row]:
+    """The rows one by one, for files that are larger than memory; errors as ``read_rows`` raises them for files and lines.
+
+    ``broken`` is told of a faulty line and its place in place of the error, and the line is left out; but a quoted field that
+    does not end is an error all the same, since nobody can say how many lines it has swallowed.
+    """
+    kind, note = path.suffix.casefold(), broken or _refused
     if kind in _DELIMITERS:
-        return _separated(path, delimiter=_DELIMITERS[kind])
+        return _separated(path, delimiter=_DELIMITERS[kind], broken=note)
     if kind in _JSON_LINES:
-        return _objects(path)
+        return _objects(path, broken=note)
     raise BadValue("file", str(path), why="its name says no format; call it .jsonl, .csv or .tsv")
 
 
-def _objects(path: Path) -> Iterator[Row]:
-    for number, line in _lines(path):
+def _refused(_: str, error: BadValue) -> None:
+    raise error
+
+
+def _objects(path: Path, *, broken: _Broken) -> Iterator[Row]:
+    for number, line in _lines(path, broken=broken):
         if not line.strip():
             continue
         where = f"{path.name}:{number}"
         try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadValue("line", where, why=f"it is not JSON ({error}); write one object a line") from error
-        if not isinstance(fields, dict):
-            raise BadValue("line", where, why=f"it is a JSON {type(fields).__name__}; write one object a line")
-        yield Row(where, fields)
+            fields = object_of(line, where=where)
+        except BadValue as error:
+            broken(where, error)
+        else:
+            yield Row(where, fields)
 
 
-def _separated(path: Path, *, delimiter: str) -> Iterator[Row]:
+def _separated(path: Path, *, delimiter: str, broken: _Broken) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader((line for _, line in _lines(path)), delimiter=delimiter, strict=True)
+    reader = csv.reader((line for _, line in _lines(path, broken=broken)), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     began = 1
     while True:
@@ -130,7 +139,8 @@ def _separated(path: Path, *, delimiter: str) -> Iterator[Row]:
             continue
         if len(cells) != len(header):
             why = f"{len(cells)} fields under a header of {len(header)}; quote fields that hold the delimiter"
-            raise BadValue("line", f"{path.name}:{began}", why=why)
+            broken(f"{path.name}:{began}", BadValue("line", f"{path.name}:{began}", why=why))
+            continue
         yield Row(f"{path.name}:{began}", dict(zip(header, cells, strict=True)))
 
 
@@ -142,16 +152,18 @@ def _header(cells: Sequence[str], path: Path) -> list[str]:
     return header
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, *, broken: _Broken) -> Iterator[tuple[int, str]]:
     """Numbered lines with their ends; a byte-order mark does no harm."""
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 try:
-                    yield number, (raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw).decode("utf-8")
+                    line = (raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw).decode("utf-8")
                 except UnicodeDecodeError as error:
                     why = f"it is not UTF-8 (byte {error.start + 1}); write the file again as UTF-8"
-                    raise BadValue("line", f"{path.name}:{number}", why=why) from error
+                    broken(f"{path.name}:{number}", BadValue("line", f"{path.name}:{number}", why=why))
+                    line = "\n"
+                yield number, line
     except FileNotFoundError:
         raise UnknownName("file", str(path), hint="name the file that holds the signal") from None
     except OSError as error:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from .adapting import adapt, adapter_fits
-from .ground import replayed
-from .ladder import Rung, Standing, worth_climbing
-from .plan import Clock
-from .tune import trained_weights, tune
+from .frozen.adapting import adapt, adapter_fits
+from .ladder import ADAPTERS, Rung, Standing, worth_climbing
+from .opening import replayed
+from .plan import PAIRS_A_TEXT, Clock
+from .tuning.tune import trained_weights, tune
 from .workshop import Workshop
 
-FIRST_SHARE: Final = 0.6
-"""Of what is left, for the first fine-tuning where a second one is to follow."""
+FIRST_SHARE: Final = 0.45
+"""Of what is left, for the first fine-tuning where a second is to follow: that gained more than more of the same pairs."""
 
-SECOND_S: Final = 1500.0
-"""Budgets below this make one fine-tuning: of 660 seconds, mining took 120 and left the second pass four updates."""
+SECOND_S: Final = 300.0
+"""Budgets below this make one fine-tuning: mining and what is asked afterwards would leave a second one too few updates."""
 
 LEAST_S: Final = 5.0
 """With less than this left no fine-tuning is begun."""
-
-_ADAPTERS: Final = (Rung.QUERY, Rung.BOTH)
 
 
 def climb(shop: Workshop) -> list[Standing]:
@@ -32,7 +30,7 @@ def climb(shop: Workshop) -> list[Standing]:
         if reason:
             shop.notes.append(f"{rung} left out: {reason}")
             continue
-        standing = adapt(shop, rung) if rung in _ADAPTERS else _tuned(shop, rung)
+        standing = adapt(shop, rung) if rung in ADAPTERS else _tuned(shop, rung)
         tried.append(standing)
         if standing.fault:
             shop.notes.append(f"{rung}: {standing.fault}")
@@ -42,8 +40,8 @@ def climb(shop: Workshop) -> list[Standing]:
 def _reason_against(shop: Workshop, rung: Rung, tried: list[Standing]) -> str:
     """Why a rung is not tried; empty where it is."""
     if not worth_climbing(tried, shop.base, rung=rung):
-        return "the first fine-tuning gained nothing to mine with" if Rung.TUNE in shop.settings.rungs else "it needs fine-tune"
-    if rung in _ADAPTERS:
+        return "the first fine-tuning gained nothing to mine with"
+    if rung in ADAPTERS:
         return adapter_fits(shop)
     if rung is Rung.SECOND and not _two(shop):
         return "the time allows one fine-tuning"
@@ -58,7 +56,10 @@ def _tuned(shop: Workshop, rung: Rung) -> Standing:
 
 
 def _two(shop: Workshop) -> bool:
-    return Rung.SECOND in shop.settings.rungs and _budget(shop.clock) >= SECOND_S
+    """Whether a second fine-tuning is to follow: only where there is time for two passes over the pairs."""
+    if Rung.SECOND not in shop.settings.rungs or _budget(shop.clock) < SECOND_S:
+        return False
+    return shop.clock.budget_s is None or shop.clock.share(PAIRS_A_TEXT) * shop.texts_per_s >= 2 * len(shop.lesson.pairs)
 
 
 def _budget(clock: Clock) -> float:

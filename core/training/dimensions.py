@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from transvase.core.errors import BadValue
 from transvase.core.space import Role
 
-from .graft import cut
-from .learner import encode
+from .frozen.graft import cut
 from .settings import TrainSettings
+from .weights.learner import encode
 from .workshop import Workshop
 
 

@@ -29,6 +29,9 @@ class Rung(StrEnum):
     SECOND = "second-pass"
 
 
+ADAPTERS: Final = (Rung.QUERY, Rung.BOTH)
+"""The rungs that need vectors alone, and no weights."""
+
 MIGRATION: Final[Mapping[Rung | None, str]] = {
     None: "none",
     Rung.QUERY: "cutover",
@@ -86,13 +89,13 @@ def choose(base: Standing, tried: Sequence[Standing]) -> Standing:
     if not better:
         return base
     best = max(better, key=lambda standing: standing.mean)
-    near = [standing for standing in better if not ahead(best, standing)]
+    near = [standing for standing in better if not ahead(best.scores, standing.scores)]
     return min(near, key=lambda standing: (_COST[standing.migration], -standing.mean))
 
 
-def ahead(first: Standing, second: Standing) -> bool:
-    """True where the first is better by more than one standard error of the difference over the same queries."""
-    differences = first.scores - second.scores
+def ahead(first: Scores, second: Scores) -> bool:
+    """True where the first marks are better by more than one standard error of the difference over the same queries."""
+    differences = first - second
     if len(differences) < 2:
         return bool(differences.sum() > 0)
     error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))

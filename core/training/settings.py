@@ -24,9 +24,12 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "evaluations": (1, 100),
     "patience": (1, 100),
     "replay_share": (0.01, 1.0),
+    "crops": (0, 10),
     "lora": (0, 1024),
     "checkpoint_s": (0, 86400),
 }
+INSTALLED: Final = Path("installed")
+"""In the place of a collection to replay: general pairs from the documentation of installed packages."""
 LOSSES: Final = ("ranking", "cached", "triplet")
 
 
@@ -42,7 +45,11 @@ class TrainSettings:
     seed: int = 1
     epochs: int = 3
     """Passes over the pairs in the first fine-tuning; the second, with mined negatives, has half as many (rounded up)."""
-    batch: int = 32
+    batch: int | None = None
+    """Pairs in a batch, each with the others' answers for negatives; None: 64 where that leaves 60 updates, else 32.
+
+    Measured on command-line pages with 8,000 pairs: 64 gained 0.022 over the plain script, 128 as much, 32 gained 0.016.
+    """
     rate: float = 1e-4
     freeze: float = 0.5
     """Share of a transformer's layers, from below, that stay as they are, the word embeddings with them; 0: all are trained.
@@ -56,6 +63,8 @@ class TrainSettings:
     """Tokens read of each text while training; the model keeps its own length for serving."""
     negatives: int = 1
     """Mined hard negatives a pair."""
+    crops: float = 1.0
+    """Queries cut out of records of the corpus that are taught beside each pair, one a record at most; 0: none."""
     evaluations: int = 3
     """Validations in one fine-tuning, evenly spaced, the last at its end."""
     patience: int = 2
@@ -69,7 +78,7 @@ class TrainSettings:
     guard: Path | None = None
     """A collection that must not get worse; None: passages from installed documentation."""
     replay: Path | None = None
-    """A collection whose train pairs are mixed in, in batches of their own."""
+    """A collection whose train pairs are mixed in, in batches of their own; ``installed``: installed documentation."""
     replay_share: float = 0.2
     """Replayed pairs to each pair of the domain."""
     matryoshka: tuple[int, ...] = ()
@@ -88,8 +97,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _BOUNDS.items():
-            if not low <= getattr(self, name) <= high:
-                raise BadValue(name, getattr(self, name), why=f"choose a value from {low:g} to {high:g}")
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise BadValue(name, value, why=f"choose a value from {low:g} to {high:g}")
         if self.minutes is not None and not 0 < self.minutes <= 60 * 24 * 30:
             raise BadValue("minutes", self.minutes, why="a budget is above 0 and at most a month")
         if not self.rungs:
@@ -98,10 +108,21 @@ class TrainSettings:
             raise BadValue("loss", self.loss, why=f"choose one of {', '.join(LOSSES)}")
         if self.guided is not None and not -1 <= self.guided <= 1:
             raise BadValue("guided", self.guided, why="a margin between cosines lies between -1 and 1")
-        if self.loss == "triplet" and self.negatives != 1:
-            raise BadValue("negatives", self.negatives, why="a triplet has exactly one")
         if any(dimension < 1 for dimension in self.matryoshka):
             raise BadValue("matryoshka", self.matryoshka, why="dimensions are above 0")
+        self._agree()
+
+    def _agree(self) -> None:
+        """BadValue for settings that contradict each other: one of them would be passed over in silence."""
+        if Rung.SECOND in self.rungs and Rung.TUNE not in self.rungs:
+            raise BadValue("rungs", ",".join(self.rungs), why=f"{Rung.SECOND} mines with what {Rung.TUNE} made; name both")
+        if self.loss == "triplet" and self.negatives != 1:
+            raise BadValue("negatives", self.negatives, why="a triplet has exactly one")
+        if self.loss == "triplet" and (self.teacher or self.guided is not None):
+            named = "teacher" if self.teacher else "guided"
+            raise BadValue(named, "triplet", why="a triplet has no other documents to weigh; take --loss ranking or cached")
+        if self.teacher is not None and not self.negatives:
+            raise BadValue("negatives", 0, why="a teacher weighs an answer against mined negatives; ask for at least one")
 
     def as_json(self) -> dict[str, object]:
         """The settings with names in place of paths: a model travels, and its card must not tell where it was made."""

@@ -9,17 +9,17 @@ from transvase.core.evaluation.metrics import NDCG
 from transvase.core.outdir import complete_or_absent
 from transvase.core.ports import Progress
 
-from . import ranks
-from .card import write_papers
 from .climb import climb
-from .curves import draw_curves
 from .dimensions import write_cuts
 from .finish import write_model
-from .ground import load_base, set_up
 from .ladder import Standing, choose
-from .learn import follow
+from .opening import load_base, set_up
 from .plan import Clock
+from .records.card import write_papers
+from .records.curves import draw_curves
 from .settings import Trained, TrainSettings
+from .tuning import ranks
+from .tuning.learn import follow
 from .workshop import Workshop
 
 
@@ -115,7 +115,7 @@ def _note(kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:
     if kept.rung is None:
         faults = "; ".join(f"{standing.rung}: {standing.fault}" for standing in tried if standing.fault)
         why = f"nothing sound beat the base ({faults})" if faults else "nothing beat the base"
-        return f"Do not promote: {why} on validation; these are the base's own weights."
+        return f"Do not promote: {why} on validation; this is the base, unchanged."
     gained = f"NDCG@10 on validation {comparison.difference:+.3f} (95 % {comparison.ci_low:+.3f} … {comparison.ci_high:+.3f})"
     way = f"{kept.rung} (moving to it takes: {kept.migration})"
     if comparison.ci_low <= 0:

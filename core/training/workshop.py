@@ -9,19 +9,20 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.core.evaluation.exam import Exam
 from transvase.core.evaluation.metrics import Scores
 from transvase.core.ports import Progress
 from transvase.core.space import Role
 
-from .collapse import Spread, alarm, spread
-from .exam import Exam
 from .ladder import Standing
-from .learner import Learner, encode
-from .lesson import Lesson
+from .lessons.lesson import Lesson
 from .plan import Clock
-from .rundir import RunDirectory
+from .records.rundir import RunDirectory
 from .settings import CurvePoint, TrainSettings
-from .shelf import Shelf
+from .weights.collapse import Spread, alarm, spread
+from .weights.fixed import encoded
+from .weights.learner import Learner
+from .weights.shelf import Shelf
 
 _LOOKED_AT: Final = 200
 """Documents that are encoded to see whether trained weights have collapsed."""
@@ -110,4 +111,4 @@ class Workshop:
         def passed(count: int) -> None:
             self.progress(label, count, len(texts))
 
-        return encode(self.learner, texts, role, length=self.learner.serving_length, passed=passed)
+        return encoded(self.learner, texts, role, passed=passed)

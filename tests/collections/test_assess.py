@@ -61,7 +61,7 @@ def test_a_base_that_already_answers_everything_is_left_alone() -> None:
 
 def test_wrong_judgments_are_told_from_a_domain(tmp_path: Path) -> None:
     found = judged(planted.plain(tmp_path / "noise", count=370, noise=0.4))
-    assert found.ground.ways["dense"].ndcg.mean() < 0.7
+    assert found.survey.ways["dense"].ndcg.mean() < 0.7
     assert found.failures.spread_evenly
     assert found.advice is Advice.LEAVE
     assert "read some failing queries" in found.next_step
@@ -69,8 +69,8 @@ def test_wrong_judgments_are_told_from_a_domain(tmp_path: Path) -> None:
 
 def test_fusion_that_hurts_is_not_chosen() -> None:
     found = case("misleading")
-    assert found.ground.best != "bm25"
-    assert found.ground.choice.fusion.alone == "dense"
+    assert found.survey.best != "bm25"
+    assert found.survey.choice.fusion.alone == "dense"
     assert not step(found, "hybrid").advised
 
 
@@ -92,9 +92,9 @@ def test_the_reach_of_a_small_gap_is_open_and_the_verdict_unclear(tmp_path: Path
 
 
 def test_the_gap_to_a_bar_counts_at_its_lower_end(tmp_path: Path) -> None:
-    ground = judged(planted.plain(tmp_path / "c", count=90, noise=0.3)).ground
-    mean = float(ground.ways[ground.best].ndcg.mean())
-    far, near, none = (gap(ground, None, asked=Conditions(bar=bar)) for bar in (mean + 0.25, mean + 0.04, mean - 0.2))
+    survey = judged(planted.plain(tmp_path / "c", count=90, noise=0.3)).survey
+    mean = float(survey.ways[survey.best].ndcg.mean())
+    far, near, none = (gap(survey, None, asked=Conditions(bar=bar)) for bar in (mean + 0.25, mean + 0.04, mean - 0.2))
     assert far.passed
     assert not near.passed
     assert near.open
@@ -148,19 +148,19 @@ def test_a_team_that_measures_nothing_keeps_no_model() -> None:
 
 def test_training_queries_of_a_measured_family_teach_nothing(tmp_path: Path) -> None:
     collection = planted.private(tmp_path / "c", count=80)
-    clean = judged(collection).ground
+    clean = judged(collection).survey
     train, dev = collection / "qrels" / "train.tsv", collection / "qrels" / "dev.tsv"
     train.write_text(train.read_text() + "\n" + "\n".join(dev.read_text().splitlines()[1:]))
     leaking = judged(collection)
-    assert leaking.ground.leaked == len(clean.data.queries)
-    assert {query.id for query in leaking.ground.lesson.queries} == {query.id for query in clean.lesson.queries}
+    assert leaking.survey.leaked == len(clean.data.queries)
+    assert {query.id for query in leaking.survey.lesson.queries} == {query.id for query in clean.lesson.queries}
     assert any("share a family" in warning for warning in leaking.warnings)
 
 
 def test_the_test_split_is_not_opened_unless_named(tmp_path: Path) -> None:
     collection = planted.plain(tmp_path / "c", count=60)
     (collection / "qrels" / "test.tsv").write_bytes(b"\xff broken")
-    assert judged(collection).ground.data.split == "dev"
+    assert judged(collection).survey.data.split == "dev"
     with pytest.raises(BadValue):
         judged(collection, split="test")
 
@@ -169,7 +169,7 @@ def test_without_dev_the_training_queries_are_measured_in_folds(tmp_path: Path) 
     collection = planted.private(tmp_path / "c", count=100)
     (collection / "qrels" / "dev.tsv").unlink()
     found = judged(collection)
-    assert found.ground.data.split == "train"
+    assert found.survey.data.split == "train"
     assert found.reach is not None
     assert found.reach.dense.low > 0
     assert any("folds" in warning for warning in found.warnings)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import planted
 import pytest
 from scipy.stats import fisher_exact
 from transvase.core.assessment import Assessment, Conditions, assess
-from transvase.core.assessment.attainable import Attainable, carried
-from transvase.core.assessment.intervals import Interval, fisher, holm, interval
+from transvase.core.assessment.attainable import Attainable, carried, further
+from transvase.core.assessment.conditions import gap
+from transvase.core.assessment.intervals import Interval, fisher, interval
 from transvase.core.assessment.probe import bags, fit, vocabulary
+from transvase.core.assessment.survey import Survey, Way
+from transvase.core.assessment.trial import Trial
+from transvase.core.evaluation.comparison import holm
 
 
 def assessed(directory: Path, **encoder: Any) -> Assessment:
@@ -55,6 +60,16 @@ def test_vectors_that_learn_behind_a_better_bm25_leave_the_reach_open() -> None:
 
 def test_no_estimate_goes_past_a_perfect_ranking() -> None:
     assert carried(Interval(0.3, 0.2, 0.4), Interval(0.3, 0.2, 0.4), behind=0.0, room=0.25).high == 0.25
+
+
+def test_a_large_gain_is_not_doubled_into_perfection() -> None:
+    assert further(0.01, 2.0, room=0.5) == pytest.approx(0.02, abs=0.001)
+    assert further(0.25, 2.0, room=0.5) == pytest.approx(0.375)
+    assert further(0.6, 2.0, room=0.5) == 0.5
+    assert further(-0.02, 2.0, room=0.5) == -0.04
+
+    found = carried(Interval(0.128, 0.099, 0.158), Interval(0.128, 0.099, 0.158), behind=0.0, room=0.213)
+    assert 0.099 <= found.low < found.mean < 0.19
 
 
 def test_the_probe_learns_what_two_words_share_and_keeps_still_without_pairs() -> None:
@@ -125,6 +140,18 @@ def test_records_longer_than_the_model_reads_call_for_chunking(tmp_path: Path) -
     assert not whole.advised
 
 
+def test_texts_that_are_all_cut_call_for_chunking_only_where_something_fails(tmp_path: Path) -> None:
+    records = planted.spoken(60)
+    documents = [(" ".join(record), {}) for record in records]
+    questions = [(" ".join(record), row, {"family": f"r{row}"}) for row, record in enumerate(records)]
+    place = planted.write(tmp_path / "c", documents, questions, dev=1.0)
+    step = next(step for step in assessed(place, max_length=2).steps if step.step == "chunking")
+    assert step.figures["share_cut"] == 1
+    assert step.figures["rate_cut"] == 0
+    assert not step.advised
+    assert "0% of them fail" in step.reason
+
+
 def test_failures_are_found_where_they_were_planted(tmp_path: Path) -> None:
     records = planted.spoken(160)
     documents = [(" ".join([*record, f"part{number}"]), {}) for number, record in enumerate(records)]
@@ -166,12 +193,59 @@ def test_too_few_failures_say_nothing_about_their_spread(tmp_path: Path) -> None
     assert assessed(planted.plain(tmp_path / "c", count=100)).failures.spread_evenly is None
 
 
-def test_what_a_trial_gained_is_no_ceiling_and_what_it_did_not_gain_ends_the_question() -> None:
+def probed() -> Attainable:
     small = Interval(0.01, 0.001, 0.02)
-    reach = Attainable(pairs=2000, dense=small, learnt=small, gain=Interval(0.02, 0.001, 0.09), bar=0.6)
-    assert reach.open(0.03)
-    assert reach.proven(Interval(0.012, -0.001, 0.026)).open(0.03)
-    nothing = reach.proven(Interval(0.0, -0.004, 0.004))
+    return Attainable(pairs=2000, dense=small, learnt=small, gain=Interval(0.02, 0.001, 0.09), bar=0.6)
+
+
+def test_what_a_trial_gained_is_no_ceiling_and_what_it_did_not_gain_ends_the_question() -> None:
+    assert probed().open(0.03)
+    assert probed().proven(Interval(0.025, 0.010, 0.040)).open(0.03)
+    nothing = probed().proven(Interval(0.0, -0.004, 0.004))
     assert nothing.gain.high < 0.03
     assert nothing.bar == pytest.approx(0.58)
-    assert reach.proven(Interval(0.06, 0.04, 0.08)).gain.low == 0.04
+    large = probed().proven(Interval(0.06, 0.04, 0.08))
+    assert large.gain.low == 0.04
+    assert large.gain.mean > 0.06
+
+
+def test_a_trial_that_gained_little_is_not_kept_open_by_the_noise_of_few_queries() -> None:
+    little = probed().proven(Interval(0.004, -0.02, 0.028))
+    assert little.gain.high > 0.03
+    assert not little.open(0.03)
+    few = gap(measured(60), little, asked=Conditions())
+    assert few.passed is False
+    assert not few.open
+    assert "real training run" in few.reason
+
+
+def test_noise_and_what_longer_training_adds_are_not_both_taken_at_their_worst() -> None:
+    gain = probed().proven(Interval(0.02, 0.0, 0.04)).gain
+    assert gain.mean + 1.3 * 0.02 < gain.high < 1.6 * 0.04
+
+
+def test_a_trial_that_was_cut_short_proves_what_it_gained_and_nothing_else() -> None:
+    short = probed().proven(Interval(0.0, -0.004, 0.004), whole=False)
+    assert (short.gain.low, short.gain.high) == (0.001, 0.09)
+    assert short.open(0.03)
+    assert short.bar == pytest.approx(0.6)
+    assert probed().proven(Interval(0.06, 0.04, 0.08), whole=False).gain.low == 0.04
+
+
+def test_a_trial_is_whole_when_it_saw_every_pair_or_as_many_as_were_measured() -> None:
+    def seen(pairs: int, *, of: int) -> Trial:
+        gain = Interval(0.0, 0.0, 0.0)
+        return Trial(minutes=5, rung=None, dense=gain, gain=gain, documents=9, pairs=of, seen=pairs)
+
+    assert seen(1200, of=1200).whole
+    assert not seen(1100, of=1200).whole
+    assert seen(2000, of=8000).whole
+    assert not seen(0, of=8000).whole
+
+
+def measured(queries: int) -> Survey:
+    """As much of a survey as a condition looks at: ``queries`` queries, every other one answered."""
+    figures = {"ndcg@10": np.arange(queries) % 2 * 1.0}
+    dense = Way(np.zeros((queries, 1), dtype=np.intp), figures)
+    families = tuple(str(row) for row in range(queries))
+    return cast("Survey", SimpleNamespace(best="dense", ways={"dense": dense}, families=families))

@@ -26,6 +26,17 @@ SHOWN = {
         "renamed the column public.notes.embedding",
         "rollback is not possible while",
     ],
+    "05_from_tickets_to_a_migrated_index.py": [
+        "signal:   480 tickets, 120 notes",
+        "assess:   train",
+        "moving to it takes: derive",
+        "better than the base",
+        "the same space: True",
+        "migrate:  filled: every vector computed from the stored one",
+        "migrate:  proven by",
+        "migrate:  live",
+        "may restart the inventory service",
+    ],
 }
 
 

@@ -14,9 +14,9 @@ from tiny_model import WIDTH, write_tiny_model
 from transvase.core.encoders import derivation_of, load, space_of
 from transvase.core.errors import BadValue
 from transvase.core.space import Role, Side, Space, Vectors, cosines
-from transvase.core.training.adapter import AdapterSettings, fit_adapter, shrunk
-from transvase.core.training.examples import Examples
-from transvase.core.training.graft import cut, graft
+from transvase.core.training.frozen.adapter import AdapterSettings, fit_adapter, shrunk
+from transvase.core.training.frozen.examples import Examples
+from transvase.core.training.frozen.graft import cut, graft
 
 TURN = (np.eye(WIDTH) + np.random.default_rng(1).normal(0, 0.2, (WIDTH, WIDTH))).astype(np.float32)
 TEXTS = ["valve boiler", "invoice 12", "", "query: refund a boiler that leaks", "x " * 200]

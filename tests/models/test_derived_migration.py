@@ -15,7 +15,7 @@ from transvase.cli import wiring
 from transvase.cli.main import main
 from transvase.core.encoders import load
 from transvase.core.space import Role, Side
-from transvase.core.training.graft import cut, graft
+from transvase.core.training.frozen.graft import cut, graft
 
 TEXTS = [
     f"the {animal} {verb} the {thing}"

@@ -162,8 +162,8 @@ def test_a_text_has_the_same_8_bit_vector_whatever_it_is_encoded_with(small: Pat
 
 
 def test_an_export_says_what_was_measured(tiny: Path, tmp_path: Path) -> None:
+    from transvase.core.evaluation.exam import Exam
     from transvase.core.export import Precision, Trial, export
-    from transvase.core.training.exam import Exam
 
     texts = tuple(f"{word} {number}" for word in ("valve", "gasket", "invoice") for number in range(10))
     names = tuple(map(str, range(len(texts))))
@@ -183,7 +183,7 @@ def test_an_export_says_what_was_measured(tiny: Path, tmp_path: Path) -> None:
 def test_an_adapter_is_exported_as_its_base_and_a_matrix(tiny: Path, tmp_path: Path, side: Side, precision: str) -> None:
     """In fp32 the export is of the adapted model's own Space; both roles give what plain sentence-transformers gives."""
     from transvase.core.export import Precision, export
-    from transvase.core.training.graft import graft
+    from transvase.core.training.frozen.graft import graft
 
     matrix = np.random.default_rng(1).standard_normal((16, 16)).astype(np.float32)
     space = graft(str(tiny), tmp_path / "adapted", matrix=matrix, side=side)
@@ -200,7 +200,7 @@ def test_an_adapter_is_exported_as_its_base_and_a_matrix(tiny: Path, tmp_path: P
 
 def test_a_cut_model_is_exported_at_unit_length(tiny: Path, tmp_path: Path) -> None:
     from transvase.core.export import export
-    from transvase.core.training.graft import cut
+    from transvase.core.training.frozen.graft import cut
 
     space = cut(str(tiny), tmp_path / "cut", dimension=8)
     export(str(tmp_path / "cut"), tmp_path / "out", progress=silent)

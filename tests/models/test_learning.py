@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,13 @@ import pytest
 from tiny_model import write_tiny_model
 from transvase.core.errors import EncoderFailed
 from transvase.core.space import Role
-from transvase.core.training.freezing import upper_layers, without_dropout
-from transvase.core.training.learner import Learner, load
-from transvase.core.training.loss import Guide, embed_by_length, loss_for
-from transvase.core.training.memory import halving, out_of_memory
-from transvase.core.training.mining import Mining, mined_table
-from transvase.core.training.shelf import Shelf
-from transvase.core.training.table import Table
+from transvase.core.training.lessons.mining import Mining, mined_table
+from transvase.core.training.lessons.table import Table
+from transvase.core.training.tuning.freezing import upper_layers, without_dropout
+from transvase.core.training.tuning.loss import Guide, embed_by_length, loss_for
+from transvase.core.training.tuning.memory import halving, out_of_memory
+from transvase.core.training.weights.learner import Learner, load
+from transvase.core.training.weights.shelf import Shelf
 
 pytestmark = pytest.mark.model
 
@@ -138,7 +139,7 @@ def mined(learner: Learner, place: Path) -> tuple[np.ndarray, set[str]]:
     return rows.rows[:, 2], {path.name for path in place.glob("*.npz")}
 
 
-def test_negatives_of_other_weights_or_prompts_cannot_be_found(learner: Learner, tmp_path: Path) -> None:
+def test_negatives_of_other_weights_prompts_or_lengths_cannot_be_found(learner: Learner, tmp_path: Path) -> None:
     import torch
 
     first, names = mined(learner, tmp_path / "mined")
@@ -149,8 +150,9 @@ def test_negatives_of_other_weights_or_prompts_cannot_be_found(learner: Learner,
     changed, more = mined(learner, tmp_path / "mined")
     learner.model.prompts = {"query": "ask: ", "document": "passage: "}
     _, most = mined(learner, tmp_path / "mined")
+    _, all_of_them = mined(replace(learner, serving_length=8), tmp_path / "mined")
 
-    assert (len(names), len(same), len(more), len(most)) == (1, 1, 2, 3)
+    assert (len(names), len(same), len(more), len(most), len(all_of_them)) == (1, 1, 2, 3, 4)
     assert first.tolist() == again.tolist()
     assert first.tolist() != changed.tolist()
 

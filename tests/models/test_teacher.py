@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_model import CONFIG, WIDTH, edit_json, tensors, write_json, write_safetensors, write_tiny_model
 from transvase.core.errors import BadValue, EncoderFailed, UnknownName
-from transvase.core.training.table import Table
-from transvase.core.training.teacher import taught
+from transvase.core.training.lessons.table import Table
+from transvase.core.training.lessons.teacher import taught
 
 pytestmark = pytest.mark.model
 
@@ -91,4 +91,6 @@ def test_what_cannot_teach_is_told_and_leaves_nothing(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(EncoderFailed, match="cannot be loaded"):
         taught(table(), tmp_path / "empty", directory=kept, progress=lambda *_: None)
+    with pytest.raises(BadValue, match="BertModel embeds texts"):
+        taught(table(), write_tiny_model(tmp_path / "embedder"), directory=kept, progress=lambda *_: None)
     assert not kept.exists()

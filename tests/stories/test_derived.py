@@ -11,12 +11,13 @@ import pytest
 import scenery
 from costless import HashEncoder
 from driving import KINDS, Street, driving, until
+from journey import COMPOSITE, ODD, Journey
 from linear import Linear
-from scenery import Connection, Ground
+from scenery import Ground
 from transvase.core.connect import connect
 from transvase.core.errors import NotReady, SpaceMismatch
 from transvase.core.migration import Phase
-from transvase.core.ports import Encoder, Store
+from transvase.core.ports import Encoder
 from transvase.core.space import Role, Vectors
 from transvase.migrations import derive as deriving
 from transvase.migrations.adopt import adopt
@@ -35,55 +36,25 @@ pytestmark = pytest.mark.story
 ROWS = 120
 GROUNDS = {
     "int": Ground(),
-    "composite": Ground(key=(("tenant", "integer"), ("doc", "uuid"), ("part", "text"))),
+    "composite": COMPOSITE,
     "halfvec": Ground(form="halfvec"),
     "partitioned": Ground(parts=3),
-    "odd names": Ground(
-        alias='My alias, 50% of "it"',
-        schema='The "Schema" of %',
-        table='100% of all "Docs"',
-        key=(("The Id", "bigint"), ('a"part" %(x)', "text")),
-        text='Body "raw" 5%',
-        vector="Vec tor%",
-    ),
+    "odd names": ODD,
 }
 
 
-class Stream:
-    """One table, the operator's store, the application's connection, and a count of the texts that were encoded as documents."""
+class Stream(Journey):
+    """Laid and adopted, with a list of the encoders that were loaded."""
 
     def __init__(self, url: str, ground: Ground) -> None:
-        self.ground, self.alias = ground, ground.alias
-        self.store: Store = connect(url)
-        self.sql: Connection = psycopg.connect(url, autocommit=True)
-        scenery.lay(self.sql, ground, rows=ROWS)
-        scenery.adopted(self.store, ground)
+        super().__init__(url, ground)
+        self.alias = ground.alias
+        self.begin(ROWS)
         self.loaded: list[str] = []
-        self.written = 0
-
-    def close(self) -> None:
-        self.store.close()
-        self.sql.close()
-
-    def enc(self, name: str) -> str:
-        return f"{name}/{self.ground.dimension}"
 
     def encoders(self, enc: str) -> Encoder:
         self.loaded.append(enc)
         return scenery.encoder(enc)
-
-    def write(self, *, by: str | None = None) -> None:
-        """New rows, an edit, a text that goes, and a row that is deleted."""
-        self.written += 1
-        base, n, ground = 1_000 * self.written, 10 * self.written, self.ground
-        news = {ground.key_of(base + i): scenery.text_of(base + i) for i in range(3)}
-        edits = {ground.key_of(n): f"edited in round {self.written}", ground.key_of(n + 1): None}
-        scenery.put(self.sql, ground, {**news, **edits}, by=by)
-        scenery.take(self.sql, ground, [ground.key_of(n + 2)])
-
-    def settled(self) -> None:
-        assert scenery.paid(self.store, self.alias) == 0
-        assert scenery.faults(self.sql, self.ground) == []
 
     def open(self, name: str) -> None:
         open_target(self.store, self.alias, to=self.enc(name), encoders=scenery.encoder)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 import scenery
 from driving import KINDS, Street, driving, until
+from journey import Journey
 from psycopg import sql
-from scenery import Connection, Ground
-from transvase.core.connect import connect
+from scenery import Ground
 from transvase.core.errors import NotReady
 from transvase.core.migration import Phase
-from transvase.core.ports import Encoder, Store
+from transvase.core.ports import Encoder
 from transvase.core.retriever import Retriever
 from transvase.core.space import Role, Space, Vectors
 from transvase.migrations.abort import abort
@@ -34,37 +33,13 @@ ROWS = 120
 GROUNDS = {"int": Ground(), "text": Ground(key=(("slug", "text"),)), "halfvec": Ground(form="halfvec"), "parted": Ground(parts=3)}
 
 
-class Road:
-    """One table, the operator's store, the application's connection, and a reader who stays for the whole road."""
+class Road(Journey):
+    """Laid and adopted, with a reader who stays for the whole road."""
 
     def __init__(self, url: str, ground: Ground) -> None:
-        self.ground = ground
-        self.store: Store = connect(url)
-        self.sql: Connection = psycopg.connect(url, autocommit=True)
-        scenery.lay(self.sql, ground, rows=ROWS)
-        scenery.adopted(self.store, ground)
+        super().__init__(url, ground)
+        self.begin(ROWS)
         self.reader = Retriever(self.store, "docs", encoders=scenery.encoder)
-        self.written = 0
-
-    def close(self) -> None:
-        self.store.close()
-        self.sql.close()
-
-    def enc(self, name: str) -> str:
-        return f"{name}/{self.ground.dimension}"
-
-    def write(self, *, by: str | None = None) -> None:
-        """New rows, an edit, a text that goes, and a row that is deleted."""
-        self.written += 1
-        base, n, ground = 1_000 * self.written, 10 * self.written, self.ground
-        news = {ground.key_of(base + i): scenery.text_of(base + i) for i in range(3)}
-        edits = {ground.key_of(n): f"edited in round {self.written}", ground.key_of(n + 1): None}
-        scenery.put(self.sql, ground, {**news, **edits}, by=by)
-        scenery.take(self.sql, ground, [ground.key_of(n + 2)])
-
-    def settled(self) -> None:
-        assert scenery.paid(self.store, "docs") == 0
-        assert scenery.faults(self.sql, self.ground) == []
 
     def serves(self, name: str) -> None:
         """The view and a reader speak of this encoder's Space, and every row that has a text is there."""

@@ -181,7 +181,7 @@ def test_the_run_keeps_settings_curves_and_an_audit_of_what_was_mined(done: Trai
     assert kinds.count("validation") == 3
     assert {"training", "standing"} < set(kinds)
     assert (ran / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert not (ran / "work").exists()
+    assert not (ran / "stages").exists()
 
 
 def test_a_second_run_gives_the_same_weights_and_another_seed_others(done: Trained, run: Callable[..., Trained]) -> None:
@@ -207,7 +207,7 @@ train(TrainSettings(**{plain!r}, rungs=(Rung.TUNE,)), progress=progress)
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr[-2000:]
     assert not (tmp_path / "tuned").exists()
-    assert len(list(tmp_path.glob("runs/*/work/fine-tune/16/checkpoint-*"))) >= 1
+    assert len(list(tmp_path.glob("runs/*/stages/fine-tune/16/checkpoint-*"))) >= 1
 
     steps: list[int] = []
     trained = train(settings, progress=lambda what, count, _: steps.append(count) if what == "train" else None)
@@ -280,8 +280,9 @@ def test_every_way_of_training_ends_in_a_plain_model(run: Callable[..., Trained]
     assert space_of(str(trained.out)).modules == space_of(str(base)).modules
 
 
-def test_general_pairs_are_replayed_in_batches_of_their_own(run: Callable[..., Trained], place: Path) -> None:
-    trained = run(epochs=1, replay=place / "data", replay_share=0.5)
+@pytest.mark.parametrize("replay", ["own collection", "installed"])
+def test_general_pairs_are_replayed_in_batches_of_their_own(run: Callable[..., Trained], place: Path, replay: str) -> None:
+    trained = run(epochs=1, replay=Path("installed") if replay == "installed" else place / "data", replay_share=0.5)
 
     assert trained.facts["replayed"] == 48
     assert trained.facts["fine-tune rows"] == 96 + 48

@@ -7,10 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 from transvase.core.evaluation import Document, Judged, Query
-from transvase.core.training.batches import arrange
-from transvase.core.training.lesson import Lesson
-from transvase.core.training.pairs import pairs_of
-from transvase.core.training.table import REPLAY, build, known_wrong, with_replay
+from transvase.core.training.lessons.crops import crops_of
+from transvase.core.training.lessons.lesson import Lesson
+from transvase.core.training.lessons.pairs import pairs_of
+from transvase.core.training.lessons.table import DOMAIN, REPLAY, build, known_wrong, with_crops, with_replay
+from transvase.core.training.tuning.batches import arrange
 
 
 def judged(grades: dict[str, dict[str, float]], texts: dict[str, str] | None = None) -> Judged:
@@ -128,3 +129,47 @@ def test_replayed_pairs_are_a_group_with_negatives_of_their_own() -> None:
     assert longer.queries[longer.rows[3, 0]] == "q2"
     assert longer.weights.mean() == pytest.approx(1)
     assert len(set(longer.blockers()[2]) & set(longer.blockers()[3])) == 0
+
+
+def with_sentences(count: int) -> Lesson:
+    """``count`` records of one sentence of eight words, the first two of them asked for, and one too short to crop."""
+    grades = {"q0": {"d0": 1.0}, "q1": {"d1": 1.0}}
+    sentences = [" ".join(f"word{row}x{place}" for place in range(8)) for row in range(count)]
+    documents = tuple(Document(f"d{row}", "", text, {}) for row, text in enumerate([*sentences, "two words"]))
+    queries = (Query("q0", "first", {}), Query("q1", "second", {}))
+    return lesson(Judged("train", documents, queries, grades))
+
+
+def test_crops_are_words_of_their_own_records_and_the_same_for_the_same_seed() -> None:
+    whole = with_sentences(6)
+    texts = {document.id: document.text.split() for document in whole.documents}
+    crops = crops_of(whole, count=100, seed=1)
+
+    assert {identifier for _, identifier in crops} == {f"d{row}" for row in range(6)}  # d6 is too short
+    for text, identifier in crops:
+        assert set(text.split()) <= set(texts[identifier])
+        assert len(text.split()) >= 3
+    assert crops == crops_of(whole, count=100, seed=1)
+    assert crops != crops_of(whole, count=100, seed=2)
+    assert len(crops_of(whole, count=3, seed=1)) <= 3
+
+
+def test_a_cropped_record_is_a_row_of_its_own_and_never_a_negative_of_whom_it_answers() -> None:
+    whole = with_sentences(4)
+    table = with_crops(build(whole, whole.pairs), [("crop of the first", "d0"), ("crop of the third", "d2")])
+
+    assert table.queries[2:] == ("crop of the first", "crop of the third")
+    assert table.rows[2:].tolist() == [[2, 0], [3, 2]]
+    assert table.groups.tolist() == [DOMAIN] * 4
+    assert len(set(table.families.tolist())) == 4
+    assert table.blockers()[0][0] == table.blockers()[2][0]  # the first pair and the crop of its answer never share a batch
+    assert table.blocked([0, 2])[0].tolist() == [False, True]  # and if they did, its record would not count against it
+    assert not table.blocked([0, 3]).any()
+
+
+def test_crops_get_negatives_where_the_pairs_have_some() -> None:
+    whole = with_sentences(4)
+    table = build(whole, whole.pairs).with_negatives(np.asarray([[3], [3]]))
+
+    assert with_crops(table, [("one", "d0"), ("two", "d2")]).rows[2:].tolist() == [[2, 0, 2], [3, 2, 0]]
+    assert with_crops(table, []) is table

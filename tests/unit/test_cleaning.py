@@ -82,19 +82,6 @@ def test_a_query_with_other_answers_keeps_the_crowded_one_too() -> None:
     assert len(kept.answers()["q0"]) == 2
 
 
-def test_only_texts_that_are_surely_foreign_are_left_out() -> None:
-    english = "How do I change the password of somebody else in the console of the administrators?"
-    german = "Wie setze ich das Passwort eines anderen Benutzers in der Verwaltung zurück?"
-    given = harvest((english, sentence(1)), (german, sentence(2)), ("ls -la", sentence(3)), ("Passwort ändern", sentence(4)))
-    kept, reasons = cleaned(given, languages=("en",))
-
-    assert texts(kept) == [english, "ls -la", "Passwort ändern"]
-    assert reasons == {"query in another language": (1, ["f:2"])}
-    assert len(cleaned(given, languages=("en", "de"))[0].queries) == 4
-    with pytest.raises(BadValue, match="language"):
-        cleaned(given, languages=("english",))
-
-
 def test_queries_without_an_answer_are_left_out() -> None:
     given = harvest(("one", "first"), ("two", "second"))
     given = replace(given, judgments=(given.judgments[0], replace(given.judgments[1], grade=0.0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transvase.core.training.collapse import alarm, spread
+from transvase.core.training.weights.collapse import alarm, spread
 
 
 def cloud(seed: int, *, pull: float = 0.0, directions: int = 64) -> np.ndarray:

@@ -126,3 +126,8 @@ def test_everything_may_be_test() -> None:
 def test_terms_that_cannot_be_meant_are_refused(terms: dict[str, object]) -> None:
     with pytest.raises(BadValue):
         Cut(**terms)
+
+
+def test_fewer_families_than_splits_are_told_by_their_number() -> None:
+    with pytest.raises(BadValue, match=r"'2 queries in 2 families': too few for 3 splits"):
+        cut(plain(2))

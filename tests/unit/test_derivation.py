@@ -259,11 +259,13 @@ def test_an_adapter_may_stand_on_an_adapter_within_it(tmp_path: Path, model: Pat
     assert np.allclose(far.matrix, TURN @ CUT, atol=1e-6)
 
 
-def test_reading_a_derivation_loads_no_torch(tmp_path: Path, model: Path) -> None:
-    found = adapter(tmp_path, both_sides(model), matrix=CUT)
+def test_reading_a_space_or_a_derivation_loads_no_torch(tmp_path: Path, model: Path) -> None:
+    plain = str(write_tiny_model(tmp_path / "plain"))
+    found = str(adapter(tmp_path, both_sides(model), matrix=CUT))
     code = (
-        f"import sys; from transvase.core.encoders import derivation_of, space_of; space_of({str(found)!r}); "
-        f"assert derivation_of({str(found)!r}); assert not {{'torch', 'onnxruntime', 'httpx'}} & sys.modules.keys()"
+        "import sys; from transvase.core.encoders import derivation_of, space_of; "
+        f"assert space_of({plain!r}) != space_of({found!r}) and derivation_of({found!r}); "
+        "assert not {'torch', 'onnxruntime', 'httpx'} & sys.modules.keys()"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

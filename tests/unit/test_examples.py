@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue, Unfit
-from transvase.core.training.examples import Examples, choices
+from transvase.core.training.frozen.examples import Examples, choices
 
 SOURCE = np.random.default_rng(3)
 QUERIES = SOURCE.standard_normal((6, 4), dtype=np.float32)

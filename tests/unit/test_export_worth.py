@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from costless import HashEncoder
 from transvase.core.errors import BadValue, Unfit
+from transvase.core.evaluation.exam import Exam
 from transvase.core.export.trial import draw_trial
 from transvase.core.export.worth import hold, worth
-from transvase.core.training.exam import Exam
 
 TEXTS = tuple(f"record {number}" for number in range(40))
 EXAM = Exam(TEXTS, TEXTS, tuple(map(str, range(40))), tuple({str(number): 1.0} for number in range(40)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transvase.core.training.forgetting import best_of, sweep
 from transvase.core.training.ladder import Rung, Standing, choose, worth_climbing
+from transvase.core.training.weights.forgetting import best_of, sweep
 
 NOISE = np.random.default_rng(1).normal(0, 0.1, 400)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import time
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,8 +11,6 @@ from transvase.cli.main import main
 from transvase.core.errors import UnknownName
 from transvase.core.evaluation import Query
 from transvase.core.signal.leaks import FAMILY, ID, NEAR, SAME, SESSION, SOURCE, find_leaks, leaks_between
-
-TLDR = Path(__file__).parents[3] / "shared" / "data" / "tldr"
 
 LONG = "how do I reset the password of a user in the admin console"
 
@@ -48,34 +43,6 @@ def test_a_planted_leak_is_found_and_nothing_else(kind: str) -> None:
     assert leaks.leaking
     assert dict(leaks.leaks) == {kind: 1}
     assert (leaks.examples[kind][0].splits, leaks.examples[kind][0].queries) == (("train", "test"), ("a", "b"))
-    assert not leaks.remarks
-
-
-def test_of_very_many_planted_leaks_all_are_found_and_no_other_query_is_accused() -> None:
-    """Three hundred of five kinds among five thousand queries, the words changed as people change them."""
-    rng = random.Random(7)
-    words = [f"word{number}" for number in range(3_000)]
-    texts = [rng.sample(words, 10) for _ in range(2_500)]
-    train = [
-        Query(f"a{n}", " ".join(text), {"session": f"s{n}", "family": f"f{n}"} if n % 2 else {}) for n, text in enumerate(texts)
-    ]
-    test, planted = [Query(f"b{n}", " ".join(rng.sample(words, 10)), {}) for n in range(2_500)], defaultdict(set)
-    for number in range(300):
-        taught = train[number * 8 + number % 2]
-        held = texts[number * 8 + number % 2]
-        kind = (SAME, NEAR, NEAR, FAMILY, SESSION)[number % 5] if taught.metadata else (SAME, NEAR, NEAR)[number % 3]
-        told = {
-            SAME: f"  {taught.text.upper()}? ",
-            NEAR: " ".join(rng.sample(held, 10) if number % 2 else [*held[:9], "other"]),
-        }.get(kind, test[number].text)
-        metadata = {kind: taught.metadata[kind]} if kind in (FAMILY, SESSION) else {}
-        test[number] = Query(f"b{number}", told, metadata)
-        planted[kind].add(f"b{number}")
-    splits = {"train": {query.id: {query.id} for query in train}, "test": {query.id: {query.id} for query in test}}
-
-    leaks = leaks_between([*train, *test], splits)
-
-    assert {kind: len(found) for kind, found in planted.items()} == dict(leaks.leaks)
     assert not leaks.remarks
 
 
@@ -127,16 +94,6 @@ def test_only_leaks_into_the_split_that_is_asked_for_count(tmp_path: Path) -> No
     assert not find_leaks(data, split="test").leaking
 
 
-def test_thousands_of_equal_texts_stay_cheap() -> None:
-    """Each with each would be 16 million comparisons."""
-    queries = [Query(f"q{number}", "the very same words", {}) for number in range(8_000)]
-    splits = {"train": {f"q{n}": set() for n in range(4_000)}, "test": {f"q{n}": set() for n in range(4_000, 8_000)}}
-    began = time.process_time()
-
-    assert dict(leaks_between(queries, splits).leaks) == {SAME: 4_000}
-    assert time.process_time() - began < 3
-
-
 def test_the_command_ends_with_1_on_a_leak_and_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     queries = [Query("a", LONG, {}), Query("b", LONG, {})]
     data = collection(tmp_path / "data", queries, {"train": {"a": ["d1"]}, "test": {"b": ["d2"]}})
@@ -152,11 +109,3 @@ def test_the_command_ends_with_1_on_a_leak_and_shows_it(tmp_path: Path, capsys: 
 def test_without_judgments_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="qrels"):
         find_leaks(tmp_path)
-
-
-@pytest.mark.skipif(not TLDR.exists(), reason="the shared collection is not there")
-def test_a_collection_whose_families_are_disjoint_leaks_nothing() -> None:
-    leaks = find_leaks(TLDR)
-
-    assert not leaks.leaking
-    assert dict(leaks.splits) == {"train": 8_000, "dev": 400, "test": 1_500}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue
-from transvase.core.training.negatives import mine
-from transvase.core.training.table import answers_to_avoid
+from transvase.core.training.lessons.negatives import mine
+from transvase.core.training.lessons.table import answers_to_avoid
 
 
 def at(*cosines: float) -> np.ndarray:

@@ -226,7 +226,6 @@ def test_a_bad_file_is_refused_with_its_line_and_nothing_is_written(
         (("--hold-out", "lang"), "FIELD=VALUE"),
         (("--hold-out", "lang=de", "--keep", "lang"), "there are en"),
         (("--join", "text,luck"), "luck"),
-        (("--language", "xx"), "language"),
         (("--dev", "0.7", "--test", "0.7"), "more than the whole"),
         (("--test", "nan"), "between 0 and 1"),
     ],

@@ -8,10 +8,10 @@ import time
 import pytest
 from transvase.core.errors import BadValue
 from transvase.core.evaluation import Document, Judged, Query
+from transvase.core.evaluation.exam import draw
 from transvase.core.space import Role
 from transvase.core.training import TrainSettings
-from transvase.core.training.exam import draw
-from transvase.core.training.plan import Clock, Pace, exam_size, guard_size
+from transvase.core.training.plan import Clock, Pace, batch_size, exam_size, guard_size
 
 
 def test_without_a_budget_the_steps_say_how_far_a_course_has_come() -> None:
@@ -53,14 +53,20 @@ def test_the_rate_rises_in_a_tenth_and_falls_to_zero() -> None:
 
 
 def test_a_guard_is_as_large_as_the_time_allows() -> None:
-    assert guard_size(Clock(time.monotonic(), 100.0), texts_per_s=50, crowd=4) == 30
+    assert guard_size(Clock(time.monotonic(), 100.0), texts_per_s=50, crowd=4) == 20
     assert guard_size(Clock.start(None), texts_per_s=50, crowd=4) == 300
+
+
+def test_a_batch_is_large_only_where_that_leaves_updates_enough() -> None:
+    assert batch_size(8_000) == 64
+    assert batch_size(3_839) == 32
+    assert batch_size(100) == 32
 
 
 def test_sizes_follow_the_measured_speed() -> None:
     clock = Clock(time.monotonic(), 600.0)
 
-    assert exam_size(clock, texts_per_s=100) == 3600
+    assert exam_size(clock, texts_per_s=100) == 1800
     assert clock.share(0.5) == 300
 
 

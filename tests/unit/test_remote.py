@@ -11,7 +11,7 @@ import pytest
 from embedding_server import Endpoint, serving
 from transvase.core.encoders import load, space_of
 from transvase.core.encoders.endpoint import endpoint_of
-from transvase.core.encoders.remote import Patience, RemoteEncoder, load_remote, retry_after
+from transvase.core.encoders.remote import Patience, RemoteEncoder, load_remote
 from transvase.core.errors import BadValue, EncoderFailed
 from transvase.core.space import Role
 
@@ -225,18 +225,6 @@ def test_a_key_that_no_header_can_carry_is_a_bad_value(monkeypatch: pytest.Monke
     with pytest.raises(BadValue, match="TRANSVASE_API_KEY") as found:
         load_remote("http://127.0.0.1:1/v1?dimensions=2#m", patience=ONCE)
     assert "cret" not in str(found.value).replace("secret", "")
-
-
-def test_a_pause_is_read_as_a_number_or_as_a_date() -> None:
-    assert (retry_after("2.5"), retry_after("-3"), retry_after(None), retry_after("soon"), retry_after("nan")) == (
-        2.5,
-        0,
-        None,
-        None,
-        None,
-    )
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert (retry_after("Fri, 21 Oct 2095 07:28:00 GMT") or 0) > 1e6
 
 
 def test_it_can_be_asked_from_several_threads(endpoint: Endpoint) -> None:

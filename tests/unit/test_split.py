@@ -11,7 +11,7 @@ from transvase.core.errors import BadValue
 from transvase.core.evaluation import Query
 from transvase.core.signal.likeness import NEAR, near_duplicates
 from transvase.core.signal.split import divide, families, shared
-from transvase.core.training.lesson import prepare
+from transvase.core.training.lessons.lesson import prepare
 
 
 def queries(*texts: str, family: str | None = None) -> list[Query]:

@@ -18,7 +18,7 @@ from transvase.core.signal.harvest import Tally
 from transvase.core.signal.leaks import find_leaks
 from transvase.core.signal.synthetic import offline, prompts
 from transvase.core.signal.synthetic.budget import Budget, most_tokens
-from transvase.core.signal.synthetic.endpoint import completions_url, retry_after
+from transvase.core.signal.synthetic.endpoint import completions_url
 from transvase.core.signal.synthetic.ledger import Entry, Ledger, key_of
 from transvase.core.signal.synthetic.phrases import Phrases
 from transvase.core.signal.synthetic.planning import chosen, jobs_of
@@ -218,18 +218,6 @@ def test_no_tokenizer_makes_more_tokens_than_were_counted_on():
     """Byte-level ones make one a byte at the worst."""
     asked = messages(title="", text="日本語 🙂 text", style="question", count=1, examples=())
     assert most_tokens(asked) > sum(len(message["content"].encode()) for message in asked)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"), [("3", 3.0), ("0.25", 0.25), ("-4", 0.0), (None, None), ("soon", None), ("nan", None), ("inf", None)]
-)
-def test_retry_after_is_read_as_seconds(header: str | None, seconds: float | None):
-    assert retry_after(header) == seconds
-
-
-def test_retry_after_is_read_as_a_date_too():
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert (retry_after("Wed, 21 Oct 2099 07:28:00 GMT") or 0) > 1e9
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,16 @@ from .sifting import Sieve, sift
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickTerms:
-    """How a log is taken. ``columns``: our words to the log's own; ``estimator`` of the position bias: auto, swaps or model."""
+    """How a log is taken. ``columns``: our words to the log's own; ``estimator`` of the position bias: auto, swaps or model.
+
+    ``most_broken`` lines may be left out because they cannot be read.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     sieve: Sieve = field(default_factory=Sieve)
     bounds: Bounds = field(default_factory=Bounds)
     estimator: str = "auto"
+    most_broken: int = 0
 
 
 def harvest_clicks(path: Path, *, corpus: Path, terms: ClickTerms, tally: Tally) -> tuple[Harvest, dict[str, object]]:
@@ -37,7 +41,8 @@ def harvest_clicks(path: Path, *, corpus: Path, terms: ClickTerms, tally: Tally)
     nothing was clicked often enough to say anything.
     """
     documents = given_corpus(corpus)
-    log = sift(read_log(path, columns=terms.columns, tally=tally), sieve=terms.sieve, tally=tally)
+    log = read_log(path, columns=terms.columns, tally=tally, most_broken=terms.most_broken)
+    log = sift(log, sieve=terms.sieve, tally=tally)
     strangers = [document for document in log.documents if document not in documents]
     if 2 * len(strangers) > len(log.documents):
         share = f"{len(strangers)} of its {len(log.documents)} documents"

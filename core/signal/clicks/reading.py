@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from transvase.core.errors import BadValue, UnknownName
+from transvase.core.signal.faults import Faults
 from transvase.core.signal.harvest import Tally
 from transvase.core.signal.table import Row, each_row
 
@@ -26,22 +29,27 @@ OPTIONAL: Final = ("clicks", "dwell", "conversions", "converted", "impression")
 NAMES: Final = tuple(dict.fromkeys((*LISTS, *RESULTS, *OPTIONAL)))
 """What a log may say, in our words; its own columns may be called otherwise."""
 
+_Head = tuple[str, float, str, int]
+"""Session, time, query and line of a list."""
+
 _YES: Final = {"1", "true", "yes", "t", "y"}
 _NO: Final = {"", "0", "false", "no", "f", "n"}
 
 
-def read_log(path: Path, *, columns: Mapping[str, str], tally: Tally) -> Log:
+def read_log(path: Path, *, columns: Mapping[str, str], tally: Tally, most_broken: int = 0) -> Log:
     """Read a log; ``columns`` says what a column of ours is called in it. ``tally.read`` counts the lists that were shown.
 
-    UnknownName for a missing file or column, BadValue for broken lines (with their numbers), positions below 1, or a log in
-    which nothing was clicked, or everything.
+    Up to ``most_broken`` lines may be broken (no JSON, a position below 1, no time …): they are left out and counted.
+    UnknownName for a missing file or column, BadValue for more broken lines than that (with their numbers), or a log in which
+    nothing was clicked, or everything.
     """
     unknown = sorted(set(columns) - set(NAMES))
     if unknown:
         raise UnknownName("column of ours", unknown[0], hint=f"a log has {', '.join(NAMES)}")
     named = {name: columns.get(name, name) for name in NAMES}
+    faults = Faults(path, most=most_broken, tally=tally)
     recorder, seen = Recorder(path.name), set[int]()
-    for shown in _shown(path, named):
+    for shown in _shown(path, named, faults):
         tally.read += 1
         trace = hash((shown.session, shown.time, shown.query, tuple(result.document for result in shown.results)))
         if trace in seen:
@@ -54,6 +62,7 @@ def read_log(path: Path, *, columns: Mapping[str, str], tally: Tally) -> Log:
         for _ in range(shown.strays):
             tally.drop("click on something that was not shown, or shown twice", f"{path.name}:{shown.line}")
         recorder.add(list(shown.results), session=shown.session, time=shown.time, query=shown.query, line=shown.line)
+    faults.settle()
     log = recorder.log()
     if not len(log.query):
         raise BadValue("log", str(path), why="it holds no list that was shown")
@@ -77,10 +86,11 @@ class _Shown:
     strays: int
 
 
-def _shown(path: Path, named: Mapping[str, str]) -> Iterator[_Shown]:
-    rows = iter(each_row(path))
+def _shown(path: Path, named: Mapping[str, str], faults: Faults) -> Iterator[_Shown]:
+    rows = iter(each_row(path, broken=faults.note))
     first = next(rows, None)
     if first is None:
+        faults.settle()
         raise BadValue("log", str(path), why="it holds no row")
     lists = named["shown"] in first.fields
     for name in LISTS if lists else RESULTS:
@@ -88,55 +98,63 @@ def _shown(path: Path, named: Mapping[str, str]) -> Iterator[_Shown]:
             there = ", ".join(map(repr, first.fields))
             form = "a list a line" if lists else "a row a result"
             raise UnknownName("column", named[name], hint=f"{form} needs {name}; {first.where} has {there}; say {name}=COLUMN")
-    return _lists(first, rows, named) if lists else _gathered(first, rows, named)
+    return _lists(first, rows, named, faults) if lists else _gathered(first, rows, named, faults)
 
 
-def _lists(first: Row, rows: Iterable[Row], named: Mapping[str, str]) -> Iterator[_Shown]:
-    for row in _chain(first, rows):
-        results: dict[str, Result] = {}
-        strays = 0
-        for number, entry in enumerate(_entries(row, named["shown"]), start=1):
-            result = _result(entry, row, named=named, position=number)
-            strays += result.document in results
-            results.setdefault(result.document, result)
-        for name in ("clicks", "conversions"):
-            for entry in _entries(row, named[name]):
-                act = _result(entry, row, named=named, position=1)
-                strays += act.document not in results
-                if act.document in results:
-                    results[act.document] = _joined(results[act.document], act, converted=name == "conversions")
-        yield _Shown(*_head(row, named), tuple(results.values()), strays)
+def _lists(first: Row, rows: Iterable[Row], named: Mapping[str, str], faults: Faults) -> Iterator[_Shown]:
+    for row in chain([first], rows):
+        shown = faults.tried(row.where, partial(_list, row, named))
+        if shown is not None:
+            yield shown
 
 
-def _gathered(first: Row, rows: Iterable[Row], named: Mapping[str, str]) -> Iterator[_Shown]:
+def _list(row: Row, named: Mapping[str, str]) -> _Shown:
+    results: dict[str, Result] = {}
+    strays = 0
+    for number, entry in enumerate(_entries(row, named["shown"]), start=1):
+        result = _result(entry, row, named=named, position=number)
+        strays += result.document in results
+        results.setdefault(result.document, result)
+    for name in ("clicks", "conversions"):
+        for entry in _entries(row, named[name]):
+            act = _result(entry, row, named=named, position=1)
+            strays += act.document not in results
+            if act.document in results:
+                results[act.document] = _joined(results[act.document], act, converted=name == "conversions")
+    return _Shown(*_head(row, named), tuple(results.values()), strays)
+
+
+def _gathered(first: Row, rows: Iterable[Row], named: Mapping[str, str], faults: Faults) -> Iterator[_Shown]:
     """Rows of one list need not follow each other, so all are gathered before the first is handed on."""
-    lists: dict[tuple[str, ...], tuple[tuple[str, float, str, int], dict[str, Result], list[int]]] = {}
-    for row in _chain(first, rows):
-        head = _head(row, named)
-        key = (row.text(named["impression"]), head[0], str(head[1]), head[2])
+    lists: dict[tuple[str, ...], tuple[_Head, dict[str, Result], list[int]]] = {}
+    for row in chain([first], rows):
+        read = faults.tried(row.where, partial(_single, row, named))
+        if read is None:
+            continue
+        key, head, found = read
         _, results, strays = lists.setdefault(key, (head, {}, [0]))
-        document = row.identifier(named["document"])
-        found = Result(
-            document,
-            _position(row.number(named["position"]), row),
-            _flag(row, named["clicked"]),
-            row.number(named["dwell"]),
-            _flag(row, named["converted"]),
-        )
-        if document in results:
+        if found.document in results:
             strays[0] += 1
-            found = _joined(results[document], found, converted=found.converted, clicked=found.clicked)
-        results[document] = found
+            found = _joined(results[found.document], found, converted=found.converted, clicked=found.clicked)
+        results[found.document] = found
     for head, results, strays in lists.values():
         yield _Shown(*head, tuple(results.values()), strays[0])
 
 
-def _chain(first: Row, rows: Iterable[Row]) -> Iterator[Row]:
-    yield first
-    yield from rows
+def _single(row: Row, named: Mapping[str, str]) -> tuple[tuple[str, ...], _Head, Result]:
+    """Which list a row belongs to, what is known of that list, and the result."""
+    head = _head(row, named)
+    found = Result(
+        row.identifier(named["document"]),
+        _position(row.number(named["position"]), row),
+        _flag(row, named["clicked"]),
+        row.number(named["dwell"]),
+        _flag(row, named["converted"]),
+    )
+    return (row.text(named["impression"]), head[0], str(head[1]), head[2]), head, found
 
 
-def _head(row: Row, named: Mapping[str, str]) -> tuple[str, float, str, int]:
+def _head(row: Row, named: Mapping[str, str]) -> _Head:
     time = row.moment(named["time"])
     if time is None:
         raise BadValue(named["time"], row.where, why="the moment is missing: seconds since 1970 or an ISO 8601 date")

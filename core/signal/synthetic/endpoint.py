@@ -6,9 +6,7 @@ and no redirect is followed, so that it goes nowhere else.
 
 from __future__ import annotations
 
-import email.utils
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from transvase.core.endpoints import KEY, TRANSIENT, key_from_environment, retry_after
 from transvase.core.errors import BadValue, ExtraMissing
 
 from .prompts import Message
@@ -23,14 +22,10 @@ from .prompts import Message
 if TYPE_CHECKING:
     import httpx
 
-KEY: Final = "TRANSVASE_API_KEY"
-"""The environment variable that holds the key, if the endpoint wants one."""
-
 _PATH: Final = "/chat/completions"
 _LARGEST: Final = 4 << 20
 """Bytes of a reply: what is longer is no answer to what we asked."""
 
-_TRANSIENT: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _FATAL: Final = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405})
 """What would be answered to every request alike."""
 
@@ -68,9 +63,7 @@ class Endpoint:
             raise ExtraMissing("remote", needed_for="asking a language model") from error
         self.url, self.model = completions_url(url), model
         self._timeout_s, self._most_out, self._limit = timeout_s, most_out, "max_tokens"
-        key = os.environ.get(KEY, "").strip()
-        if not key.isascii() or not key.isprintable():
-            raise BadValue(KEY, "…", why="it holds a character that no header can carry; set it again")
+        key = key_from_environment()
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 15.0)),
@@ -113,7 +106,7 @@ class Endpoint:
             return Reply(kind=Kind.LOST, why="the answer took too long or had no end") if body is None else _answer(body)
         said = self._censored(" ".join((body or b"").decode("utf-8", "replace").split()))[:300]
         why = f"it answered {status}" + (f": {said}" if said else "")
-        if status in _TRANSIENT:
+        if status in TRANSIENT:
             return Reply(kind=Kind.LATER, why=why, wait_s=retry_after(response.headers.get("Retry-After")))
         return Reply(kind=Kind.FATAL if status in _FATAL else Kind.REFUSED, why=why)
 
@@ -137,20 +130,6 @@ def shown(url: str) -> str:
     """The URL without whatever could be a secret in it."""
     place = url.strip().rpartition("@")[2] if "@" in url else url.strip()
     return place.partition("?")[0].partition("#")[0]
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or as a date; None when it says nothing that can be read."""
-    if not header:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return None
-    return max(seconds, 0.0) if seconds - seconds == 0 else None  # neither NaN nor infinite
 
 
 def _read(response: httpx.Response, *, deadline: float) -> bytes | None:

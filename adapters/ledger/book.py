@@ -1,0 +1,179 @@
+"""The ledger over either kind of pages: which transaction a note takes, how durable it must be, whose entries are whose."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final
+
+from transvase.core.figures import Debt
+from transvase.core.ports import Journal
+from transvase.core.record import Key
+
+from . import captures, entries, statements
+from .figures import Epoch
+from .journal import LedgerJournal
+from .keys import parts
+from .notes import Notes
+from .pages import Pages, myself
+from .writers import Writers
+
+GRACE_S: Final = 2.0
+"""How old the entry of a dead writer must be to be paid: its last request may arrive a moment after its death."""
+PRUNE_EVERY: Final = 256
+"""Settled entries after which those that nobody needs are thrown away."""
+
+
+class Book(Notes):
+    """Fits ``Ledger``. Threads share it; a forked child goes on with connections and a sign of life of its own."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._pid = os.getpid()
+        self._writers = Writers()
+        self._forking = threading.Lock()
+        self._to_prune: dict[str, int] = {}
+        self.journal: Journal = LedgerJournal(self.at)
+        with pages.read("reading its identity") as run:
+            ((identity,),) = run(statements.META, {"name": "identity"})
+        self.identity = str(identity)
+        self.where = pages.where
+        self._name = myself()
+
+    def hold(self, alias: str) -> AbstractContextManager[None]:
+        """Be the only operator of the alias; Busy."""
+        return self.at().hold(alias)
+
+    def intend(self, alias: str, keys: Sequence[Key], *, first: str, by: str = "") -> tuple[int, ...]:
+        """Entries in flight, durable when it returns."""
+        wanted = list(map(parts, keys))
+        if not wanted:
+            return ()
+        pages = self.at()
+        writer = self._writers.take(pages)
+        try:
+            with pages.write("noting what is to be written", durable=not pages.shares_fate) as run:
+                captured = pages.shares_fate and captures.capture(run, alias).on
+                made = entries.intended(run, alias, keys, first=first, by=by or self._name, writer=writer)
+            if captured:
+                pages.flush()
+        except BaseException:
+            self._writers.failed(writer)
+            raise
+        self._writers.landed(writer, {made[pair]: key for pair, key in zip(wanted, keys, strict=True)})
+        return tuple(made[pair] for pair in wanted)
+
+    def overlapped(self, alias: str, entries_: Sequence[int]) -> set[Key]:
+        """Keys whose order on the two sides is unknown."""
+        with self.at().read("looking for overlaps") as run:
+            return entries.overlapped(run, alias, entries_)
+
+    def settle(self, alias: str, entries_: Sequence[int]) -> int:
+        """Settle; losing that to the end of the machine only means that the keys are compared once more."""
+        with self.at().write("settling", durable=False) as run:
+            done = entries.settled(run, alias, entries_)
+        lost = [key for entry, key in self._writers.over(entries_).items() if entry not in done]
+        if lost:  # somebody took us for dead and settled before our writes were through
+            self.owe(alias, lost)
+        self._to_prune[alias] = self._to_prune.get(alias, 0) + len(done)
+        if self._to_prune[alias] >= PRUNE_EVERY:
+            self._prune(alias)
+        return len(done)
+
+    def leave(self, alias: str, entries_: Sequence[int], *, only: str | None = None) -> None:
+        """Make them open."""
+        with self.at().write("leaving what is owed", durable=False) as run:
+            entries.left(run, alias, entries_, only=only)
+        self._writers.over(entries_)
+
+    def owe(self, alias: str, keys: Sequence[Key], *, only: str | None = None, first: str = "") -> int:
+        """Open entries; how many keys were not owed yet."""
+        if not keys:
+            return 0
+        with self.at().write("noting what is owed") as run:
+            return entries.owe(run, alias, keys, only=only, first=first)
+
+    def owed(self, alias: str) -> int:
+        """Keys with an unsettled entry."""
+        with self.at().read("counting what is owed") as run:
+            return entries.count(run, alias)
+
+    def flying(self, alias: str) -> int:
+        """Keys that are held back."""
+        alive = self._alive(alias)
+        with self.at().read("counting what is in flight") as run:
+            return entries.flying(run, alias, alive=alive, grace_s=GRACE_S)
+
+    def debts(self, alias: str, *, limit: int, grace_s: float = GRACE_S) -> list[Debt]:
+        """What may be paid now."""
+        alive = self._alive(alias)
+        with self.at().read("reading what is owed") as run:
+            return entries.debts(run, alias, limit=limit, alive=alive, grace_s=grace_s)
+
+    def firsts(self, alias: str, keys: Sequence[Key]) -> Mapping[Key, str]:
+        """Where the newest state of a key lies, for those that have an entry which says so."""
+        with self.at().read("reading where a key was written first") as run:
+            return entries.firsts(run, alias, keys)
+
+    def watch(self, alias: str) -> int:
+        """A number for ``since``; what is settled after it is kept until ``unwatch``."""
+        pages = self.at()
+        token = self._writers.token(pages)
+        with pages.write("beginning to watch", durable=False) as run:
+            return entries.watch(run, alias, token=token)
+
+    def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None) -> set[Key]:
+        """Keys with an entry that was unsettled at any moment since then."""
+        with self.at().read("reading what was written since") as run:
+            return entries.since(run, alias, watched, among=among)
+
+    def unwatch(self, alias: str, watched: int) -> None:
+        """Watch no longer."""
+        with self.at().write("ending to watch", durable=False) as run:
+            run(statements.UNWATCH, {"alias": alias, "watched": watched})
+        self._prune(alias)
+
+    def capture(self, alias: str) -> Epoch:
+        """What is captured now."""
+        with self.at().read("reading what is captured") as run:
+            return captures.capture(run, alias)
+
+    def begin_capture(self, alias: str, *, live: str, shadow: str, patience_s: float = 30.0) -> Epoch:
+        """Capture from now on, with nobody left who does not know."""
+        return captures.begin(self.at(), alias, live=live, shadow=shadow, patience_s=patience_s)
+
+    def end_capture(self, alias: str) -> None:
+        """Capture no longer."""
+        with self.at().write("ending the capture") as run:
+            captures.end(run, alias)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._writers.close()
+        self._pages.close()
+
+    def _alive(self, alias: str) -> set[str]:
+        pages = self.at()
+        with pages.read("looking for writers") as run:
+            tokens = entries.writers(run, alias)
+        return pages.living(tokens) if tokens else set()
+
+    def _prune(self, alias: str) -> None:
+        pages = self.at()
+        self._to_prune[alias] = 0
+        dead = entries.dead_watchers(pages, alias)
+        with pages.write("throwing away what is settled", durable=False) as run:
+            entries.pruned(run, alias, dead=dead)
+
+    def at(self) -> Pages:
+        """The pages; a child that was forked while the ledger was open gets its own."""
+        if os.getpid() != self._pid:
+            with self._forking:
+                if os.getpid() != self._pid:
+                    self._writers = Writers()
+                    self._pages = self._pages.anew()
+                    self._name = myself()
+                    self._pid = os.getpid()
+        return self._pages

@@ -1,0 +1,77 @@
+"""The small things a ledger remembers: places of fills, doubts, marks of reconciliation, and who was last seen alive."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+
+from transvase.core.figures import Place
+
+from . import statements
+from .figures import Doubt, Mark
+from .keys import placed, unplaced
+from .pages import Pages
+
+
+class Notes(ABC):
+    """The part of ``Ledger`` that knows nothing of entries."""
+
+    @abstractmethod
+    def at(self) -> Pages:
+        """The pages to write on."""
+
+    def forget(self, alias: str, index: str) -> None:
+        """Everything about an index that is gone."""
+        with self.at().write("forgetting an index") as run:
+            for statement in statements.FORGET:
+                run(statement, {"alias": alias, "site": index})
+
+    def place(self, index: str) -> Place:
+        """How far the fill of the index has come."""
+        with self.at().read("reading a place") as run:
+            rows = run(statements.PLACE, {"site": index})
+        return Place(unplaced(rows[0][0]), bool(rows[0][1]), int(rows[0][2])) if rows else Place()
+
+    def advance(self, index: str, place: Place) -> None:
+        """Keep a place; one that is lost with the machine is filled again."""
+        values = {"site": index, "after": placed(place.after), "finished": int(place.finished), "done": place.done}
+        with self.at().write("keeping a place", durable=False) as run:
+            run(statements.ADVANCE, values)
+
+    def doubt(self, alias: str, why: str) -> int:
+        """Note a doubt; its number."""
+        with self.at().write("noting a doubt") as run:
+            return int(run(statements.DOUBT, {"alias": alias, "why": why})[0][0])
+
+    def doubts(self, alias: str) -> list[Doubt]:
+        """Doubts, oldest first."""
+        with self.at().read("reading doubts") as run:
+            return [Doubt(int(number), float(at), str(why)) for number, at, why in run(statements.DOUBTS, {"alias": alias})]
+
+    def clear(self, alias: str, doubt: int) -> None:
+        """End a doubt."""
+        with self.at().write("clearing a doubt") as run:
+            run(statements.CLEAR, {"alias": alias, "id": doubt})
+
+    def mark(self, alias: str, index: str, mark: Mark) -> None:
+        """Keep a mark; one that is lost is measured again."""
+        with self.at().write("keeping a mark", durable=False) as run:
+            run(statements.MARK, {"alias": alias, "site": index, "body": json.dumps(asdict(mark))})
+
+    def marked(self, alias: str, index: str) -> Mark:
+        """The mark of an index."""
+        with self.at().read("reading a mark") as run:
+            rows = run(statements.MARKED, {"alias": alias, "site": index})
+        return Mark(**json.loads(rows[0][0])) if rows else Mark()
+
+    def beat(self, alias: str, *, who: str = "worker") -> None:
+        """Say that ``who`` is alive."""
+        with self.at().write("noting a sign of life", durable=False) as run:
+            run(statements.BEAT, {"alias": alias, "who": who})
+
+    def quiet_s(self, alias: str, *, who: str = "worker") -> float | None:
+        """Seconds since the last beat; never less than 0, whatever a clock did."""
+        with self.at().read("looking for a sign of life") as run:
+            rows = run(statements.QUIET, {"alias": alias, "who": who})
+        return max(0.0, float(rows[0][0])) if rows else None

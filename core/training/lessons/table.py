@@ -1,0 +1,149 @@
+"""The rows that training reads, as numbers: which query, which answer, which negatives, what each row counts, what none may be.
+
+Texts are looked up only when a batch is made, so that a mask is a matter of comparing numbers and nothing is copied a row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lesson import Lesson
+from .pairs import Pair
+
+DOMAIN: Final = 0
+REPLAY: Final = 1
+"""The groups that rows belong to; a batch holds rows of one group only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """``rows`` has a row for each pair: query, answer and negatives by number, shape (n, 2 + negatives)."""
+
+    queries: tuple[str, ...]
+    query_ids: tuple[str, ...]
+    documents: tuple[str, ...]
+    document_ids: tuple[str, ...]
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    """One a row, with a mean of 1."""
+    families: NDArray[np.int64]
+    """One a query."""
+    avoid: tuple[frozenset[int], ...]
+    """One a query: the documents that are never its negatives, its own answers among them."""
+    groups: NDArray[np.int64]
+    """One a row."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def negatives(self) -> int:
+        """Columns of negatives."""
+        return int(self.rows.shape[1]) - 2
+
+    def blockers(self) -> list[tuple[int, ...]]:
+        """For each row, numbers of which no two rows in a batch may share one: its family and its answer."""
+        below = len(self.documents)
+        return [(int(row[1]), below + int(self.families[row[0]])) for row in self.rows]
+
+    def blocked(self, rows: Sequence[int]) -> NDArray[np.bool_]:
+        """Shape (b, b · columns of documents): True where a document of the batch must not be a row's negative.
+
+        That is what answers its query or the same in other words, and the second and later columns of one document, which
+        would count twice. The row's own answer, on the diagonal, is never blocked.
+        """
+        taken = self.rows[list(rows)]
+        held = taken[:, 1:].T.reshape(-1)
+        mask = np.ones((len(taken), len(held)), dtype=np.bool_)
+        mask[:, np.unique(held, return_index=True)[1]] = False
+        for number, (query, *_) in enumerate(taken):
+            mask[number] |= np.isin(held, np.fromiter(self.avoid[query], dtype=np.int64))
+        mask[np.arange(len(taken)), np.arange(len(taken))] = False
+        return mask
+
+    def with_negatives(self, mined: NDArray[np.int64]) -> Table:
+        """The same rows with these negatives, shape (n, negatives), in place of any there were."""
+        return replace(self, rows=np.hstack([self.rows[:, :2], mined]))
+
+
+def build(lesson: Lesson, pairs: Sequence[Pair]) -> Table:
+    """The table of these pairs of the lesson, without negatives."""
+    place = {document.id: number for number, document in enumerate(lesson.documents)}
+    query_place = {query: number for number, query in enumerate(dict.fromkeys(pair.query for pair in pairs))}
+    texts = {pair.query: pair.anchor for pair in pairs}
+    names = {family: number for number, family in enumerate(dict.fromkeys(lesson.family_of.values()))}
+    avoid = answers_to_avoid(lesson.answers, lesson.twin_of)
+    weights = np.asarray([pair.weight for pair in pairs], dtype=np.float32)
+    return Table(
+        queries=tuple(texts[query] for query in query_place),
+        query_ids=tuple(query_place),
+        documents=tuple(document.content for document in lesson.documents),
+        document_ids=tuple(place),
+        rows=np.asarray([[query_place[pair.query], place[pair.document]] for pair in pairs], dtype=np.int64).reshape(-1, 2),
+        weights=weights / weights.mean(),
+        families=np.asarray([names[lesson.family_of[query]] for query in query_place], dtype=np.int64),
+        avoid=tuple(frozenset(place[document] for document in avoid[query]) for query in query_place),
+        groups=np.zeros(len(pairs), dtype=np.int64),
+    )
+
+
+def answers_to_avoid(answers: Mapping[str, set[str]], twin_of: Mapping[str, str]) -> dict[str, set[str]]:
+    """Query id → every document known to answer it or one that asks the same in other words."""
+    together: defaultdict[str, set[str]] = defaultdict(set)
+    for query, documents in answers.items():
+        together[twin_of[query]] |= documents
+    return {query: together[twin_of[query]] for query in answers}
+
+
+def known_wrong(lesson: Lesson, table: Table, pairs: Sequence[Pair]) -> list[list[int]]:
+    """For each row, the documents judged and found wrong for its query, by number, those without text left out."""
+    place = {identifier: number for number, identifier in enumerate(table.document_ids)}
+    return [
+        [place[document] for document in lesson.wrong[pair.query] if table.documents[place[document]].strip()] for pair in pairs
+    ]
+
+
+def with_crops(table: Table, crops: Sequence[tuple[str, str]]) -> Table:
+    """The table with queries (text, document id) that were cut out of its documents, among the domain's own rows.
+
+    A crop's record is its only answer.
+    """
+    place = {identifier: number for number, identifier in enumerate(table.document_ids)}
+    added = [(text, f"crop of {identifier}", place[identifier]) for text, identifier in crops]
+    return _with_rows(table, added, group=DOMAIN)
+
+
+def with_replay(table: Table, pairs: Sequence[tuple[str, str]]) -> Table:
+    """The table with general pairs (query, answer) added as a group of their own; their negatives are each other's answers."""
+    first, names = len(table.documents), [f"replayed {number}" for number in range(len(pairs))]
+    wider = replace(
+        table,
+        documents=(*table.documents, *(answer for _, answer in pairs)),
+        document_ids=(*table.document_ids, *names),
+    )
+    return _with_rows(wider, [(query, names[row], first + row) for row, (query, _) in enumerate(pairs)], group=REPLAY)
+
+
+def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: int) -> Table:
+    """More queries (text, id, number of the one answer), each a family of its own; their negatives are each other's answers."""
+    if not added:
+        return table
+    numbers = np.arange(len(added), dtype=np.int64)
+    answers = np.asarray([answer for *_, answer in added], dtype=np.int64)
+    negatives = [np.roll(answers, column + 1) for column in range(table.negatives)]
+    return replace(
+        table,
+        queries=(*table.queries, *(text for text, *_ in added)),
+        query_ids=(*table.query_ids, *(identifier for _, identifier, _ in added)),
+        rows=np.vstack([table.rows, np.stack([numbers + len(table.queries), answers, *negatives], axis=1)]),
+        weights=np.concatenate([table.weights, np.ones(len(added), dtype=np.float32)]),
+        families=np.concatenate([table.families, numbers + 1 + int(table.families.max(initial=0))]),
+        avoid=(*table.avoid, *(frozenset({int(answer)}) for answer in answers)),
+        groups=np.concatenate([table.groups, np.full(len(added), group, dtype=np.int64)]),
+    )

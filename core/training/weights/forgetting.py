@@ -1,0 +1,62 @@
+"""Against forgetting: between the base's weights and the tuned ones lies a line, and somewhere on it the best of both.
+
+Interpolating weights keeps what fine-tuning would forget (WiSE-FT, Wortsman et al. 2022). The weight is swept downwards from 1:
+the point is kept that gains most on validation while the general guard loses no more than it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from transvase.core.evaluation.metrics import Scores
+from transvase.core.training.ladder import GUARD_LOSS, Rung, Standing, holds
+
+ALPHAS: Final = (1.0, 0.75, 0.5, 0.25)
+
+
+def sweep(
+    rung: Rung,
+    *,
+    step: int,
+    ask: Callable[[float], Scores],
+    ask_guard: Callable[[float], float | None],
+    fault: Callable[[float], str],
+    before: float | None,
+    room: Callable[[], bool],
+    alphas: Sequence[float] = ALPHAS,
+) -> list[Standing]:
+    """Standings along the line, from as trained towards the base, as far as it pays and there is ``room``.
+
+    ``ask`` gives validation at a weight, ``ask_guard`` the guard's mean there (None: not asked), ``fault`` what else speaks
+    against it. Once a point holds, the sweep ends at the first that gains less.
+    """
+    tried: list[Standing] = []
+    for alpha in alphas:
+        if tried and not room():
+            break
+        sound = [standing for standing in tried if not standing.fault]
+        scores = ask(alpha)  # before the guard and the fault: it puts the weights there
+        if sound and scores.mean() <= max(standing.mean for standing in sound):
+            break
+        guard, wrong = ask_guard(alpha), fault(alpha)
+        if not wrong and not holds(guard, before) and guard is not None and before is not None:
+            wrong = f"the general guard lost {before - guard:.3f} NDCG@10 (at most {GUARD_LOSS} is allowed)"
+        tried.append(Standing(rung=rung, scores=scores, guard=guard, alpha=alpha, step=step, fault=wrong))
+    return tried
+
+
+def best_of(tried: Sequence[Standing]) -> Standing:
+    """The sound one that gains most; where none is sound, the one that gains most."""
+    return max(tried, key=lambda standing: (not standing.fault, standing.mean))
+
+
+def between(base: Mapping[str, Any], tuned: Mapping[str, Any], *, alpha: float) -> dict[str, Any]:
+    """(1 − alpha) · base + alpha · tuned for every weight; what is no number with a fraction is the tuned one's."""
+    mixed = {}
+    for name, weight in tuned.items():
+        if weight.is_floating_point() and alpha != 1:
+            mixed[name] = (base[name].double() * (1 - alpha) + weight.double() * alpha).to(weight.dtype)
+        else:
+            mixed[name] = weight
+    return mixed

@@ -1,0 +1,136 @@
+"""Adapters on bases whose weights nobody can tune: behind an endpoint (a real server), and as an ONNX export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from embedding_server import Endpoint, serving
+from numpy.typing import NDArray
+from tiny_model import write_tiny_model
+from transvase.cli.main import main
+from transvase.core.encoders import is_remote, load, space_of
+from transvase.core.errors import BadValue
+from transvase.core.export import export
+from transvase.core.space import Role
+from transvase.core.training import Rung, Trained, TrainSettings, train
+
+pytestmark = pytest.mark.model
+
+COUNT = 60
+
+
+def progress(what: str, done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Each document is asked for by its number; two of three are trained on."""
+    data = tmp_path / "data"
+    (data / "qrels").mkdir(parents=True)
+    rows = [{"_id": f"d{row}", "text": f"boiler {row} valve"} for row in range(COUNT)]
+    asked = [{"_id": f"q{row}", "text": f"invoice {row}", "metadata": {"family": f"f{row}"}} for row in range(COUNT)]
+    for name, lines in (("corpus", rows), ("queries", asked)):
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    for split, part in (("train", range(40)), ("dev", range(40, COUNT))):
+        lines = ["query-id\tcorpus-id\tscore", *(f"q{row}\td{row}\t1" for row in part)]
+        (data / "qrels" / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return data
+
+
+@contextmanager
+def numbered(turn: NDArray[np.float64]) -> Iterator[Endpoint]:
+    """A server for which a text is its number, and a document's vector its question's times a matrix."""
+    with serving() as endpoint:
+        plain = endpoint.vector
+
+        def vector(text: str, width: int) -> list[float]:
+            number = next((word for word in text.split() if word.isdigit()), text)
+            found = np.asarray(plain(number, width))
+            return (turn @ found if text.startswith("boiler") else found).tolist()
+
+        endpoint.vector = vector  # type: ignore[method-assign]
+        yield endpoint
+
+
+@pytest.fixture
+def turned() -> Iterator[Endpoint]:
+    """Documents are their questions turned: what a matrix can learn, and nothing less."""
+    with numbered(np.linalg.qr(np.random.default_rng(1).standard_normal((12, 12)))[0]) as endpoint:
+        yield endpoint
+
+
+def run(data: Path, base: str, out: Path, **changed: object) -> Trained:
+    return train(TrainSettings(**{"data": data, "base": base, "out": out, "guard": None} | changed), progress=progress)
+
+
+def test_an_adapter_is_trained_on_a_model_behind_an_endpoint(data: Path, turned: Endpoint, tmp_path: Path) -> None:
+    trained = run(data, turned.enc, tmp_path / "tuned")
+
+    assert trained.promote, trained.rungs
+    assert trained.rung in (Rung.QUERY, Rung.BOTH)
+    assert trained.best_ndcg > trained.base_ndcg + 0.03
+    assert any("fine-tune and second-pass left out" in note for note in trained.notes)
+    assert trained.space == space_of(str(trained.out)).id != space_of(turned.enc).id
+    vectors = load(str(trained.out)).encode(["invoice 3"], Role.QUERY).matrix
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1], abs=1e-5)
+    assert 'load("tuned")' in (trained.out / "README.md").read_text(encoding="utf-8")
+
+
+def test_where_an_adapter_gains_nothing_the_endpoint_is_kept_and_papers_alone_are_written(data: Path, tmp_path: Path) -> None:
+    with numbered(np.eye(12)) as endpoint:
+        trained = run(data, endpoint.enc, tmp_path / "tuned", rungs=(Rung.QUERY,))
+
+    assert not trained.promote
+    assert sorted(path.name for path in trained.out.iterdir()) == ["README.md", "training.json"]
+    assert any("stays behind its endpoint" in note for note in trained.notes)
+
+
+def test_an_export_and_an_adapter_over_it_can_be_adapted(data: Path, tmp_path: Path) -> None:
+    base = write_tiny_model(tmp_path / "base")
+    export(str(base), tmp_path / "onnx", progress=progress)
+    trained = run(data, str(tmp_path / "onnx"), tmp_path / "tuned")
+
+    assert trained.rung in (Rung.QUERY, Rung.BOTH, None)
+    assert not is_remote(str(trained.out))
+    assert load(str(trained.out)).space.id == trained.space
+    again = run(data, str(trained.out), tmp_path / "again", rungs=(Rung.BOTH,))
+    assert load(str(again.out)).space.id == again.space
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rungs": (Rung.TUNE,)}, "only query-adapter and adapter"),
+        ({"prompt_query": "q: "}, "leave it out"),
+        ({"matryoshka": (8,)}, "leave it out"),
+        ({"lora": 4}, "leave it out"),
+    ],
+)
+def test_what_needs_weights_is_refused_before_the_endpoint_is_asked(
+    data: Path, tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    with serving() as endpoint:
+        with pytest.raises(BadValue, match=said):
+            run(data, endpoint.enc, tmp_path / "tuned", **changed)
+        assert not endpoint.asked
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_collection_can_be_assessed_with_a_model_behind_an_endpoint_or_exported(
+    data: Path, turned: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_tiny_model(tmp_path / "base")
+    export(str(base), tmp_path / "onnx", progress=progress)
+    for enc in (turned.enc, str(tmp_path / "onnx")):
+        words = ["--usable-pairs", "1", "--overfitting-pairs", "1", "--failing-queries", "1"]
+        assert main(["assess", "--data", str(data), "--base", enc, "--json", *words]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["verdict"] in ("train", "do not train", "unclear")
+        assert told["base"] == enc
+        assert told["trial"] is None
