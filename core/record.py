@@ -27,6 +27,8 @@ class Record:
     """The user's other columns; None where they were not read."""
     token: int | None = field(default=None, repr=False, compare=False)
     """What the store gave to recognise the text by, where that is cheaper than the digest; it means nothing elsewhere."""
+    cargo: object | None = field(default=None, repr=False, compare=False)
+    """What the store gave to be carried along to its index, where the whole thing moves; it means nothing elsewhere."""
     _digest: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod

@@ -5,9 +5,9 @@ from __future__ import annotations
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.ports import Declaration, Proposal, Source
 from transvase.core.space import Space
+from transvase.core.template import reading
 
 from .table import Table, VectorColumn
-from .template import reading
 
 
 def inspected(table: Table, proposal: Proposal) -> Declaration:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from transvase.core.errors import Superseded
 from transvase.core.ports import Alias, Debt, Declaration, Place, Source
 from transvase.core.record import Key, digest_of
+from transvase.core.template import Reading
 
 from .table import Row, Table
-from .template import Reading
 
 Vector = NDArray[np.float32]
 

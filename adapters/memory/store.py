@@ -16,6 +16,7 @@ from threading import RLock
 
 from transvase.core.errors import BadValue, Moved, NotReady, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
+from transvase.core.template import reading
 
 from .adoption import inspected
 from .corpus import MemoryCorpus
@@ -27,7 +28,6 @@ from .outbox import MemoryOutbox
 from .prospect import fit_for_a_target, foreseen
 from .state import AliasState, ColumnShelf, IndexState
 from .table import Table, VectorColumn
-from .template import reading
 
 
 class MemoryStore:

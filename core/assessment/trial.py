@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -30,7 +29,7 @@ from .intervals import Interval, interval
 from .survey import Matrix, Survey, blocks, encoded, way
 
 if TYPE_CHECKING:
-    from transvase.core.training import CurvePoint
+    from transvase.core.training import Trained
 
 FOUND: Final = 10
 """Hits of each list whose documents the two models rank again."""
@@ -111,7 +110,7 @@ def trial(directory: Path, base: str, *, survey: Survey, minutes: float, seed: i
         gain=interval(_best(*before, *after) - _best(*before), survey.families, seed=seed),
         documents=len(part),
         pairs=_pairs(survey.lesson),
-        seen=_seen(trained.curve, batch=settings.batch),
+        seen=_seen(trained),
     )
 
 
@@ -119,8 +118,11 @@ def _pairs(lesson: Judged) -> int:
     return sum(len(lesson.answers(query.id)) for query in lesson.queries)
 
 
-def _seen(curve: Sequence[CurvePoint], *, batch: int) -> int:
-    return batch * max((point.step for point in curve if point.rung == "fine-tune"), default=0)
+def _seen(trained: Trained) -> int:
+    """Rows that the first fine-tuning got to see, repeated ones counted again."""
+    batch = trained.facts.get("batch", 0)
+    assert isinstance(batch, int)
+    return batch * max((point.step for point in trained.curve if point.rung == "fine-tune"), default=0)
 
 
 def _ways(data: Judged, lexical: Hits, asked: Matrix, told: Matrix, *, seed: int) -> tuple[Scores, Scores, Scores]:

@@ -52,7 +52,8 @@ def _reason_against(shop: Workshop, rung: Rung, tried: list[Standing]) -> str:
 
 def _tuned(shop: Workshop, rung: Rung) -> Standing:
     start: dict[str, Any] = trained_weights(shop, Rung.TUNE) if rung is Rung.SECOND else shop.weights
-    return tune(shop, rung=rung, start=start, seconds=_seconds(shop, rung), replayed=replayed(shop))
+    last = rung is Rung.SECOND or not _two(shop)
+    return tune(shop, rung=rung, start=start, seconds=_seconds(shop, rung), replayed=replayed(shop), last=last)
 
 
 def _two(shop: Workshop) -> bool:

@@ -198,14 +198,10 @@ def test_everything_said_is_plain_json() -> None:
         assert json.loads(json.dumps(case(name).as_json(), allow_nan=False))["verdict"] == str(case(name).advice)
 
 
-def test_three_records_and_one_question_are_enough_to_be_told_that_they_are_too_few(tmp_path: Path) -> None:
+def test_three_records_and_one_question_are_refused_because_they_tell_nothing(tmp_path: Path) -> None:
     documents = [("red valve", {}), ("green pump", {}), ("", {})]
-    found = judged(planted.write(tmp_path / "c", documents, [("red", 0, {"family": "a"})], dev=1.0))
-    assert found.advice is Advice.LEAVE
-    assert found.reach is None
-    assert found.conditions[0].passed is None
-    assert any("wide intervals" in warning for warning in found.warnings)
-    json.dumps(found.as_json(), allow_nan=False)
+    with pytest.raises(BadValue, match=r"1 queries with answers in 1 families.*10 queries in two families are the least"):
+        judged(planted.write(tmp_path / "c", documents, [("red", 0, {"family": "a"})], dev=1.0))
 
 
 def test_a_base_that_can_be_tuned_no_further_says_so_where_a_bar_is_set(tmp_path: Path) -> None:

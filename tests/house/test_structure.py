@@ -127,7 +127,11 @@ def test_the_base_install_has_everything_that_it_imports():
     strays = []
     for path in MODULES:
         allowed = {extra for room, extras in ROOMS.items() if place(path).startswith(room) for extra in extras}
-        strays += [f"{place(path)}: {name}" for name in imported(path) if name not in known and allowed.isdisjoint(PACKAGES.get(name, "").split())]
+        strays += [
+            f"{place(path)}: {name}"
+            for name in imported(path)
+            if name not in known and allowed.isdisjoint(PACKAGES.get(name, "").split())
+        ]
     assert strays == []
 
 

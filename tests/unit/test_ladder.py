@@ -93,6 +93,24 @@ def test_nothing_is_sound_where_every_point_forgets() -> None:
     assert choose(BASE, [best_of(tried)]) is BASE
 
 
+@pytest.mark.parametrize(("guards", "asked"), [((0.7, 0.7), 1), ((0.6, 0.695), 2)])
+def test_where_nothing_further_is_wanted_the_sweep_ends_at_the_first_that_holds(guards: tuple[float, float], asked: int) -> None:
+    """The point after it would have gained more."""
+    tried = sweep(
+        Rung.TUNE,
+        step=1,
+        ask=lambda alpha: np.full(10, {1.0: 0.6, 0.75: 0.59, 0.5: 0.65}[alpha]),
+        ask_guard=lambda alpha: {1.0: guards[0], 0.75: guards[1]}.get(alpha, 0.7),
+        fault=lambda _: "",
+        before=0.7,
+        room=lambda: True,
+        further=False,
+    )
+
+    assert len(tried) == asked
+    assert not tried[-1].fault
+
+
 def test_without_room_for_more_the_sweep_stays_with_what_it_has() -> None:
     tried = sweep(
         Rung.TUNE,

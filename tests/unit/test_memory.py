@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 from transvase.adapters.memory import MemoryStore, VectorColumn, connect
-from transvase.adapters.memory.template import reading
 from transvase.core.errors import BadValue, UnknownName
+from transvase.core.template import reading
 
 COLUMNS = ("id", "title", "body")
 

@@ -59,14 +59,14 @@ def test_a_guard_is_as_large_as_the_time_allows() -> None:
 
 def test_a_batch_is_large_only_where_that_leaves_updates_enough() -> None:
     assert batch_size(8_000) == 64
-    assert batch_size(3_839) == 32
+    assert batch_size(1_919) == 32
     assert batch_size(100) == 32
 
 
 def test_sizes_follow_the_measured_speed() -> None:
     clock = Clock(time.monotonic(), 600.0)
 
-    assert exam_size(clock, texts_per_s=100) == 1800
+    assert exam_size(clock, texts_per_s=100) == 1500
     assert clock.share(0.5) == 300
 
 

@@ -10,7 +10,7 @@ from transvase.core.training.lessons.crops import Crop, crops_of
 from transvase.core.training.lessons.mining import Mining, mined_table
 from transvase.core.training.lessons.pairs import Pair
 from transvase.core.training.lessons.table import Table, build, known_wrong, with_crops, with_replay
-from transvase.core.training.plan import BATCHES, MINING_SHARE, MOST_POOL, PAIRS_A_TEXT
+from transvase.core.training.plan import BATCHES, MINED_A_TEXT, MINING_SHARE, MOST_POOL, PAIRS_A_TEXT
 from transvase.core.training.settings import TrainSettings
 from transvase.core.training.weights.shelf import Shelf
 from transvase.core.training.workshop import Workshop
@@ -34,7 +34,7 @@ def _pairs(shop: Workshop, *, rung: Rung) -> list[Pair]:
     pairs = list(shop.lesson.pairs)
     if rung is Rung.TUNE or shop.clock.budget_s is None:
         return pairs
-    most = max(4 * BATCHES[0], int(shop.clock.share(MINING_SHARE) * shop.texts_per_s))
+    most = max(4 * BATCHES[0], int(shop.clock.share(MINING_SHARE) * shop.texts_per_s * MINED_A_TEXT))
     if len(pairs) <= most:
         return pairs
     return [pairs[row] for row in np.random.default_rng(shop.settings.seed).permutation(len(pairs))[:most]]

@@ -26,16 +26,19 @@ from .loss import Guide
 from .memory import halving
 from .rows import rows_of
 
-EXAM_LIMIT: Final = 10
+EXAM_LIMIT: Final = 15
 """Validations may take one part in so many of a fine-tuning's time: better one of something than three of nothing."""
 
 SECOND_RATE: Final = 0.6
 """The second pass's learning rate, as a share of the first's: it goes on from weights that are nearly where they belong."""
 
 
-def tune(shop: Workshop, *, rung: Rung, start: dict[str, Any], seconds: float, replayed: list[tuple[str, str]]) -> Standing:
+def tune(
+    shop: Workshop, *, rung: Rung, start: dict[str, Any], seconds: float, replayed: list[tuple[str, str]], last: bool
+) -> Standing:
     """Fine-tune from the weights ``start`` for at most ``seconds``, sweep towards the base, and give the best standing.
 
+    Where it is not the ``last`` under a budget, the sweep ends at the first point that holds: the time is the next one's.
     The weights as trained lie in ``trained_weights``; those in memory are undefined afterwards.
     """
     settings, began = shop.settings, shop.clock.elapsed
@@ -67,7 +70,7 @@ def tune(shop: Workshop, *, rung: Rung, start: dict[str, Any], seconds: float, r
     course = halving(_batch(shop, epochs * len(table), seconds - (shop.clock.elapsed - began)), attempt, again=again)
     shop.curve += course.curve
     shop.facts |= {f"{rung} steps": course.curve[-1].step, f"{rung} rows": len(table)}
-    return _swept(shop, rung, course)
+    return _swept(shop, rung, course, further=last or shop.clock.budget_s is None)
 
 
 def _batch(shop: Workshop, rows: int, seconds: float) -> int:
@@ -141,7 +144,7 @@ def _exams(seconds: float, wanted: int, *, exam_s: float) -> int:
     return exams
 
 
-def _swept(shop: Workshop, rung: Rung, course: Course) -> Standing:
+def _swept(shop: Workshop, rung: Rung, course: Course, *, further: bool) -> Standing:
     """Standings on the way back to the base; the best of them."""
     tuned, faults = trained_weights(shop, rung), dict[float, str]()
 
@@ -162,6 +165,7 @@ def _swept(shop: Workshop, rung: Rung, course: Course) -> Standing:
         fault=lambda alpha: faults[alpha],
         before=shop.base.guard,
         room=lambda: shop.left > 1.2 * (shop.exam_s + shop.guard_s),
+        further=further,
     )
     for standing in tried:
         shop.run.log("standing", standing.as_json())

@@ -25,17 +25,20 @@ def sweep(
     before: float | None,
     room: Callable[[], bool],
     alphas: Sequence[float] = ALPHAS,
+    further: bool = True,
 ) -> list[Standing]:
     """Standings along the line, from as trained towards the base, as far as it pays and there is ``room``.
 
     ``ask`` gives validation at a weight, ``ask_guard`` the guard's mean there (None: not asked), ``fault`` what else speaks
-    against it. Once a point holds, the sweep ends at the first that gains less.
+    against it. Once a point holds, the sweep ends at the first that gains less, or at once where nothing ``further`` is wanted.
     """
     tried: list[Standing] = []
     for alpha in alphas:
         if tried and not room():
             break
         sound = [standing for standing in tried if not standing.fault]
+        if sound and not further:
+            break
         scores = ask(alpha)  # before the guard and the fault: it puts the weights there
         if sound and scores.mean() <= max(standing.mean for standing in sound):
             break

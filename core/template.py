@@ -1,4 +1,4 @@
-r"""Text expressions of the memory store: a column's bare name, or a template such as ``{title}\n{body}``.
+r"""Text expressions of stores without SQL: a column's bare name, or a template such as ``{title}\n{body}``.
 
 As in SQL, a text that needs a missing value is missing itself: one None among the columns makes the whole text None.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from string import Formatter
 
-from transvase.core.errors import BadValue
+from .errors import BadValue
 
 Reading = Callable[[Mapping[str, object]], str | None]
 """Gives the text of a row, or None."""

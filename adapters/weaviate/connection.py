@@ -1,0 +1,159 @@
+"""The server behind all of its hosts: which of them is asked, what version it is, and which nodes are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from transvase.core.errors import TransvaseError, Unfit
+from weaviate.proto.v1 import batch_delete_pb2, batch_pb2, search_get_pb2
+
+from .address import Address
+from .credentials import Credentials
+from .failures import Kind, kind_of
+from .line import Line
+
+OLDEST: Final = (1, 32)
+"""The first version with aliases."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What the cluster says of one of its nodes. ``mode`` is ReadWrite where it takes writes; empty where it does not say."""
+
+    name: str
+    status: str
+    mode: str
+    version: str
+
+
+class Connection:
+    """One server. A request goes to the host that answered last; where that one is not reached, to the next.
+
+    Only a request that never arrived is given to another host: what was sent and not answered stays in doubt.
+    """
+
+    def __init__(self, address: Address, credentials: Credentials | None = None) -> None:
+        self.address = address
+        given = Credentials.from_environment() if credentials is None else credentials
+        self._lines = tuple(Line(host, address, given) for host in address.hosts)
+        self._at = 0
+        self._version = ""
+
+    @property
+    def each(self) -> tuple[Line, ...]:
+        """The hosts of the address, to be asked one by one."""
+        return self._lines
+
+    @property
+    def version(self) -> str:
+        """Of the host that ``try_out`` reached."""
+        return self._version
+
+    def try_out(self) -> None:
+        """Reach the server over both ways and see that it knows us. Unfit where it is too old, or knows nobody of our key."""
+        meta = self.rest("GET", "/meta", doing="connecting")
+        self._version = str((meta or {}).get("version", ""))
+        numbers = tuple(int(part) for part in re.findall(r"\d+", self._version)[:2])
+        if numbers < OLDEST:
+            raise Unfit(
+                f"{self.address.shown} is Weaviate {self._version or 'of an unknown version'}, which has no aliases",
+                remedy="upgrade it to 1.32 or newer",
+            )
+        try:
+            self._somewhere(lambda line: line.ping())
+        except TransvaseError as error:
+            if kind_of(error) not in (Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT):
+                raise
+            at = self._lines[self._at].host.target
+            remedy = f"name its port in the URL (?grpc=PORT) and see that {at} can be reached"
+            raise Unfit(f"{self.address.shown} answers over REST and not over gRPC ({error})", remedy=remedy) from error
+
+    def rest(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        local: bool = False,
+        doing: str = "",
+        index: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """As ``Line.rest``, at the first host that can be reached."""
+        return self._somewhere(
+            lambda line: line.rest(method, path, body=body, local=local, doing=doing, index=index, timeout_s=timeout_s)
+        )
+
+    def search(
+        self, request: search_get_pb2.SearchRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> search_get_pb2.SearchReply:
+        """As ``Line.search``."""
+        return self._somewhere(lambda line: line.search(request, index=index, timeout_s=timeout_s))
+
+    def batch(
+        self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> dict[int, str]:
+        """As ``Line.batch``."""
+        return self._somewhere(lambda line: line.batch(request, index=index, timeout_s=timeout_s))
+
+    def delete(
+        self, request: batch_delete_pb2.BatchDeleteRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> batch_delete_pb2.BatchDeleteReply:
+        """As ``Line.delete``."""
+        return self._somewhere(lambda line: line.delete(request, index=index, timeout_s=timeout_s))
+
+    def count(self, collection: str, tenant: str = "") -> int:
+        """As ``Line.count``."""
+        return self._somewhere(lambda line: line.count(collection, tenant))
+
+    def now(self) -> float:
+        """The clock of the host that is asked just now, whole seconds since 1970."""
+        return self._somewhere(lambda line: line.now())
+
+    def nodes(self, *, timeout_s: float = 10.0) -> tuple[NodeState, ...]:
+        """The nodes that the cluster sees now; one that is stopped is not among them."""
+        answer = self.rest("GET", "/nodes", doing="asking for the nodes", timeout_s=timeout_s) or {}
+        return tuple(
+            NodeState(
+                str(node.get("name", "")),
+                str(node.get("status", "")),
+                str(node.get("operationalMode") or ""),
+                str(node.get("version") or ""),
+            )
+            for node in answer.get("nodes") or ()
+        )
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        for line in self._lines:
+            line.close()
+
+    def _somewhere(self, ask: Callable[[Line], T]) -> T:
+        first = self._at
+        for step in range(len(self._lines)):
+            at = (first + step) % len(self._lines)
+            try:
+                answer = ask(self._lines[at])
+            except TransvaseError as error:
+                if kind_of(error) is not Kind.UNREACHED or step == len(self._lines) - 1:
+                    raise
+                continue
+            self._at = at
+            return answer
+        raise AssertionError("an address has at least one host")
+
+
+def connected(address: Address, credentials: Credentials | None = None) -> Connection:
+    """A connection that was tried out; nothing is left open when it fails."""
+    connection = Connection(address, credentials)
+    try:
+        connection.try_out()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,247 @@
+"""One collection as an index: filled with whole objects, compared with the live side, searched by its physical name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from transvase.core.declaration import Declaration
+from transvase.core.errors import BadValue, NotReady, Superseded
+from transvase.core.figures import Answer, Census, Place, Stretch
+from transvase.core.ports import Progress
+from transvase.core.record import Key, Record
+from transvase.core.space import Vectors
+
+from .cargo import Vector
+from .filling import Filling, fitting
+from .nearest import nearest
+from .search import searched
+from .setting import Setting
+from .shape import Shape
+from .texts import expression, recorded
+from .walking import Fault, Sides, Tally, again, faults, ill, owed
+
+EXAMPLES: Final = 5
+"""How many offending keys a census names."""
+OWED_AT_ONCE: Final = 1_000
+BUILD_PAUSE_S: Final = 0.5
+KNOWN_S: Final = 10.0
+"""How long a search does without a property that appeared."""
+
+
+class WeaviateIndex:
+    """The Index port. Its name is a physical one, so that a search never meets another space than its own."""
+
+    def __init__(self, setting: Setting, declaration: Declaration) -> None:
+        self._setting, self._declaration = setting, declaration
+        self._filling = Filling(setting, declaration)
+        self._searches = 0
+        self._shape: tuple[Shape | None, float] = (None, 0.0)
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the index is."""
+        return self._declaration
+
+    def place(self) -> Place:
+        """How far its fill has come."""
+        if self._declaration.adopted or self._declaration.shares:
+            return Place(finished=True)
+        return self._setting.ledger.place(self._declaration.name)
+
+    def fill(
+        self,
+        records: Sequence[Record],
+        vectors: Vectors,
+        *,
+        place: Place,
+        lacking: Sequence[Key] = (),
+        bare: Sequence[Record] = (),
+    ) -> int:
+        """Write whole objects and keep the place when all of them are written; ``bare`` ones have no text, and no vector.
+
+        A batch may be half written when this fails; written again, nothing changes.
+        """
+        if self._declaration.adopted:
+            raise NotReady("fill", f"{self._declaration.name} is the application's own collection")
+        if self._declaration.shares:
+            raise NotReady("fill", f"{self._declaration.name} serves the vectors of {self._declaration.site} as they stand")
+        fitting(self._declaration, vectors, rows=len(records))
+        ledger, alias = self._setting.ledger, self._setting.alias
+        written = self._filling.pour(records, list(vectors.matrix), bare=bare)
+        if lacking:
+            ledger.owe(alias, list(lacking), only=self._declaration.site)
+        ledger.advance(self._declaration.name, place)
+        if place.finished:
+            self._filling.end()
+        return written
+
+    def stretch(self, after: Key | None, *, limit: int) -> Stretch:
+        """The next records with the vectors that this index holds for them; what is owed, or has none that is one, is lacking."""
+        space = self._declaration.space
+        if space is None:
+            raise NotReady("fill", f"nobody knows the space of {self._declaration.name}")
+        setting, site = self._setting, self._declaration.site
+        shape, watched = setting.shape(site), setting.ledger.watch(setting.alias)
+        try:
+            seen = setting.stretch(shape, setting.lens(), after, limit=limit)
+            open_ = setting.ledger.since(setting.alias, watched, among=[one.key for one in seen])
+        finally:
+            setting.ledger.unwatch(setting.alias, watched)
+        read = expression(setting.look().source.text, shape)
+        with_text = [one for one in seen if read(one.cargo.properties) is not None]
+        good = [one for one in with_text if one.key not in open_ and ill(one.vector, width=self._declaration.width) is None]
+        taken = {one.key for one in good}
+        return Stretch(
+            records=tuple(recorded(one, read) for one in good),
+            vectors=Vectors(space, self._matrix([one.vector for one in good if one.vector is not None])),
+            lacking=tuple(one.key for one in with_text if one.key not in taken),
+            after=seen[-1].key if seen else after,
+            passed=len(seen),
+        )
+
+    def owe(self) -> int:
+        """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector."""
+        if not self._setting.ledger.capture(self._setting.alias).on:
+            raise NotReady("fill", f"nothing can be owed to {self._declaration.name} before writes are captured")
+        sides = self._sides(deep=True)
+        suspected = [key for key, _ in faults(sides, Tally())]
+        return sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
+
+    def build(self, progress: Progress) -> None:
+        """Wait until the server has indexed what it took; it builds as it takes, or from a queue where that is asynchronous."""
+        site, whole = self._declaration.site, 0
+        while (left := queued(self._setting, site)) > 0:
+            whole = max(whole, left)
+            progress("indexing", whole - left, whole)
+            time.sleep(BUILD_PAUSE_S)
+        if whole:
+            progress("indexing", whole, whole)
+        elif self._setting.connection.rest("GET", f"/schema/{site}", index=site) is None:
+            raise Superseded(site)
+
+    def warm(self, queries: Vectors) -> None:
+        """Search for each of them once, in every tenant that is awake, and forget the answers."""
+        fitting(self._declaration, queries, rows=len(queries))
+        setting, site = self._setting, self._declaration.site
+        shape = setting.shape(site)
+        for tenant in setting.tenants(shape):
+            with setting.awake(site, tenant):
+                for query in queries.matrix:
+                    where = {"tenant": tenant} if tenant else {}
+                    searched(setting, shape, query, 10, metric=self._declaration.metric, where=where)
+
+    def vectors(self, keys: Sequence[Key]) -> tuple[list[Key], Vectors | None]:
+        """The keys that have a vector, and the vectors in the same order."""
+        lens = self._setting.lens(others=False, properties=False)
+        found = self._setting.fetch(self._declaration.site, lens, list(dict.fromkeys(keys))) if keys else {}
+        held = {key: one.vector for key, one in found.items() if one.vector is not None}
+        space = self._declaration.space
+        return list(held), None if space is None else Vectors(space, self._matrix(list(held.values())))
+
+    def census(self, *, deep: bool = True) -> Census:
+        """Counts of one walk; what it found is looked at twice, and what was owed or changed meanwhile counts as nothing.
+
+        With ``deep=False`` no vector is read: an object with a text counts as held, and zero and broken ones are not told.
+        """
+        setting, tally = self._setting, Tally()
+        sides = self._sides(deep=deep)
+        suspected = [key for key, _ in faults(sides, tally)]
+        watched = setting.ledger.watch(setting.alias)
+        try:
+            wrong = dict(again(sides, suspected))
+            moving = setting.ledger.since(setting.alias, watched, among=list(wrong)) if wrong else set()
+        finally:
+            setting.ledger.unwatch(setting.alias, watched)
+        lost = {key: fault for key, fault in wrong.items() if key not in moving}
+        counts = {str(kind): sum(fault is kind for fault in lost.values()) for kind in Fault}
+        return Census(
+            records=tally.records,
+            held=tally.held,
+            owed=setting.ledger.owed(setting.alias),
+            examples=tuple(sorted(lost))[:EXAMPLES],
+            **counts,
+        )
+
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        *,
+        where: Mapping[str, object] | None = None,
+        exact: bool = False,
+        text: str | None = None,
+        lexical: float | None = None,
+    ) -> Answer:
+        """The ``k`` nearest, best first; with ``text`` and ``lexical`` (0 to 1) its words weigh beside the vector.
+
+        A collection with tenants takes ``where={"tenant": …}``.
+        """
+        fitting(self._declaration, query, rows=1)
+        _enough(k)
+        if exact:
+            return self.nearest(query, k, where=where)[0]
+        self._searches += 1
+        setting, declaration = self._setting, self._declaration
+        generation = setting.look().generation
+        hits = searched(
+            setting,
+            self._known(),
+            query.matrix[0],
+            k,
+            metric=declaration.metric,
+            where=where or {},
+            text=text,
+            lexical=lexical,
+        )
+        return Answer(hits, generation)
+
+    def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
+        """The ``k`` nearest to each query, computed here over one walk of the whole collection."""
+        fitting(self._declaration, queries, rows=len(queries))
+        _enough(k)
+        generation = self._setting.look().generation
+        found = nearest(self._setting, self._declaration, queries.matrix, k, where=where or {})
+        return [Answer(hits, generation) for hits in found]
+
+    def scans(self) -> int:
+        """Searches of this process: the server counts none."""
+        return self._searches
+
+    def _known(self) -> Shape:
+        """The shape for searches, at most ``KNOWN_S`` old: asking for it takes as long as a search."""
+        shape, at = self._shape
+        if shape is None or time.monotonic() - at > KNOWN_S:
+            shape = self._setting.shape(self._declaration.site)
+            self._shape = shape, time.monotonic()
+        return shape
+
+    def _sides(self, *, deep: bool) -> Sides:
+        alias = self._setting.look()
+        return Sides(
+            setting=self._setting,
+            site=self._declaration.site,
+            live=alias.live.site,
+            width=self._declaration.width,
+            text=alias.source.text,
+            deep=deep,
+        )
+
+    def _matrix(self, vectors: Sequence[Vector]) -> NDArray[np.float32]:
+        return np.array(vectors, dtype=np.float32).reshape(len(vectors), self._declaration.width)
+
+
+def queued(setting: Setting, site: str) -> int:
+    """Vectors that the server took and has not indexed yet, on all nodes; at least one while it says that it is indexing."""
+    answer = setting.connection.rest("GET", f"/nodes/{site}?output=verbose", doing="asking for its queues", index=site)
+    shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
+    waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
+    return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
+
+
+def _enough(k: int) -> None:
+    if k < 1:
+        raise BadValue("k", k, why="ask for at least one hit")

@@ -1,0 +1,189 @@
+"""One host of the server: its REST client and its gRPC channel, and how each of them is set up.
+
+The driver's own client is not used for this: it asks PyPI for its version at each connect, sits in silent retries for up to half
+a minute when a node takes no writes, and gives no access to raw objects. Its generated messages are what goes over the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import grpc
+import httpx
+from transvase.core.errors import StoreFailed
+from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health_weaviate_pb2, search_get_pb2, weaviate_pb2_grpc
+
+from .address import Address, Host
+from .credentials import Badge, Credentials
+from .failures import refusal, translated
+
+CONNECT_S: Final = 5.0
+LARGEST: Final = 104_858_000
+"""Bytes of one gRPC message that the server takes (``grpcMaxMessageSize``)."""
+POOL: Final = 32
+
+_CHANNEL: Final = (
+    ("grpc.max_send_message_length", LARGEST),
+    ("grpc.max_receive_message_length", LARGEST),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),  # a server that was restarted is found again within a second, not two minutes
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Line:
+    """A host, spoken to in both ways. Safe for many threads; every failure leaves as one of our errors."""
+
+    def __init__(self, host: Host, address: Address, credentials: Credentials) -> None:
+        self.host = host
+        self._timeout_s = address.timeout_s
+        scheme = "https" if address.tls else "http"
+        self._web = httpx.Client(
+            base_url=f"{scheme}://{host}",
+            timeout=httpx.Timeout(address.timeout_s, connect=min(CONNECT_S, address.timeout_s)),
+            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
+            verify=_trusted(address),
+            trust_env=False,
+        )
+        self._badge = Badge(credentials, self._web, verify=_trusted(address))
+        self._channel = _channel(host, address)
+        self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
+
+    def rest(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        local: bool = False,
+        doing: str = "",
+        index: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """What ``path`` below ``/v1`` answers, as JSON; None for an empty answer, and for 404 to GET and DELETE.
+
+        A listing of objects is never None: a collection that is not there is no empty one, and gone.
+
+        ``local`` asks the node for its own copy of the schema instead of the leader's. ``index`` is the collection asked for, so
+        that its end is told as Superseded. ``doing`` completes "while …" in messages.
+        """
+        doing = doing or f"{method} /v1{path.partition('?')[0]}"
+        headers = self._badge.headers() | ({"consistency": "false"} if local else {})
+        try:
+            answer = self._web.request(
+                method,
+                f"/v1{path}",
+                content=None if body is None else json.dumps(body),
+                headers=headers | ({} if body is None else {"content-type": "application/json"}),
+                timeout=httpx.USE_CLIENT_DEFAULT
+                if timeout_s is None
+                else httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+            )
+            if answer.is_success:
+                return answer.json() if answer.content.strip() else None
+        except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise translated(error, doing=doing, index=index) from error
+        if answer.status_code == 404 and method in ("GET", "DELETE"):
+            if path.startswith("/objects?"):
+                raise refusal(f"could not find class {index or ''}", doing=doing, index=index)
+            return None
+        raise refusal(_message(answer), status=answer.status_code, doing=doing, index=index)
+
+    def search(
+        self, request: search_get_pb2.SearchRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> search_get_pb2.SearchReply:
+        """The raw answer to a raw search."""
+        reply: search_get_pb2.SearchReply = self._call(self._stub.Search, request, "a search", index, timeout_s)
+        return reply
+
+    def batch(
+        self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> dict[int, str]:
+        """Write objects; what the server says against each that it did not take, by its number in the request."""
+        reply: batch_pb2.BatchObjectsReply = self._call(self._stub.BatchObjects, request, "a batch", index, timeout_s)
+        return {error.index: error.error for error in reply.errors}
+
+    def delete(
+        self, request: batch_delete_pb2.BatchDeleteRequest, *, index: str | None = None, timeout_s: float | None = None
+    ) -> batch_delete_pb2.BatchDeleteReply:
+        """Delete what a filter finds; the raw answer."""
+        reply: batch_delete_pb2.BatchDeleteReply = self._call(self._stub.BatchDelete, request, "a deletion", index, timeout_s)
+        return reply
+
+    def count(self, collection: str, tenant: str = "") -> int:
+        """Objects of the collection, or of its tenant. Superseded when it is gone."""
+        request = aggregate_pb2.AggregateRequest(collection=collection, tenant=tenant, objects_count=True)
+        reply: aggregate_pb2.AggregateReply = self._call(self._stub.Aggregate, request, "counting", collection, None)
+        return int(reply.single_result.objects_count)
+
+    def ping(self) -> None:
+        """Ask over gRPC whether the server is there; as the driver does when it connects."""
+        check = self._channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_weaviate_pb2.WeaviateHealthCheckRequest.SerializeToString,
+            response_deserializer=health_weaviate_pb2.WeaviateHealthCheckResponse.FromString,
+        )
+        self._call(check, health_weaviate_pb2.WeaviateHealthCheckRequest(), "connecting", None, CONNECT_S)
+
+    def now(self) -> float:
+        """The host's clock, seconds since 1970, cut to whole ones: what the times of its objects are to be compared with."""
+        try:
+            answer = self._web.get("/v1/.well-known/live", timeout=CONNECT_S)
+            return parsedate_to_datetime(answer.headers["date"]).timestamp()
+        except httpx.HTTPError as error:
+            raise translated(error, doing="asking the time") from error
+        except (KeyError, ValueError) as error:
+            raise StoreFailed(f"{self.host} does not say what time it is", code="no date") from error
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._badge.close()
+        self._web.close()
+        self._channel.close()
+
+    def _call(self, method: Callable[..., Any], request: object, doing: str, index: str | None, timeout_s: float | None) -> Any:
+        metadata = tuple(self._badge.headers().items())
+        try:
+            return method(request, metadata=metadata, timeout=timeout_s or self._timeout_s)
+        except (grpc.RpcError, ValueError) as error:  # a closed channel is a ValueError
+            raise translated(error, doing=doing, index=index) from error
+
+
+def _trusted(address: Address) -> ssl.SSLContext | bool:
+    """The system's certificates, and those that were named beside them."""
+    if not address.tls:
+        return True
+    context = ssl.create_default_context()
+    if address.authority is not None:
+        try:
+            context.load_verify_locations(cafile=address.authority)
+        except (ssl.SSLError, OSError) as error:
+            raise StoreFailed(f"{address.authority} holds no certificates that can be read: {error}") from error
+    return context
+
+
+def _channel(host: Host, address: Address) -> grpc.Channel:
+    if not address.tls:
+        return grpc.insecure_channel(host.target, options=_CHANNEL)
+    roots = address.authority.read_bytes() if address.authority else None
+    return grpc.secure_channel(host.target, grpc.ssl_channel_credentials(roots), options=_CHANNEL)
+
+
+def _message(answer: httpx.Response) -> str:
+    """The server's sentence: ``{"error": [{"message": …}]}``, ``{"message": …}``, or whatever stands before it said."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return answer.text or f"HTTP {answer.status_code}"
+    if isinstance(told, Mapping):
+        errors = told.get("error")
+        if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
+            return "; ".join(str(one.get("message", one)) for one in errors)
+        return str(told.get("message") or told)
+    return str(told)

@@ -1,0 +1,180 @@
+"""What a migration would cost and meet on this server: sizes, gaps of the wall, writes that nobody would see, rights to grant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from transvase.core.ports import Alias, Declaration, Outlook
+
+from . import rights
+from .schema import DEFAULT, WIDEST, Raw, VectorKind, all_schemas, schema_of, tenanted, vector_kind, vector_kinds
+from .tenants import Activity, Tenants
+
+if TYPE_CHECKING:
+    from .connection import Connection, NodeState
+
+_SAMPLE: Final = 100
+_NAMED: Final = 5
+"""Names written out in one warning; the rest is counted."""
+_EDGE_BYTES: Final = 8 * 1.5
+"""One neighbour in the graph: 8 bytes, and the upper layers beside."""
+
+
+def outlook(connection: Connection, alias: Alias, target: Declaration) -> Outlook:
+    """Sizes are estimates: objects as JSON of a sample, a vector's floats, and a graph of twice ``maxConnections`` neighbours."""
+    raw = schema_of(connection, alias.live.site)
+    kind = vector_kind(raw, alias.source.vector)
+    statuses = _statuses(connection, raw)
+    awake = [tenant for tenant, status in statuses.items() if status is Activity.ACTIVE] if statuses else [""]
+    records = sum(connection.count(alias.live.site, tenant) for tenant in awake)
+    nodes = connection.nodes()
+    shared = bool(target.shares)
+    return Outlook(
+        records=records,
+        table_bytes=0 if shared else int(records * _object_bytes(connection, alias.live.site, awake)),
+        index_bytes=0 if shared else records * (target.width * 4 + int(_neighbours(raw, kind) * _EDGE_BYTES)),
+        locks=(),
+        warnings=tuple(_warnings(connection, alias, target, raw=raw, statuses=statuses)),
+        refusals=tuple(_refusals(alias, target, nodes)),
+    )
+
+
+def blind_spots(raw: Mapping[str, Any]) -> str:
+    """Which writes of those who do not use ``Mirror`` are found when, said in a sentence."""
+    if (raw.get("invertedIndexConfig") or {}).get("indexTimestamps"):
+        return (
+            "writes that do not go through Mirror are found by their time within a sweep, "
+            "deletions only by reconciling: run the worker, and leave deletions to Mirror"
+        )
+    return (
+        f"{raw['class']} does not index timestamps: writes that do not go through Mirror are found by reconciling alone, "
+        "which reads both sides whole; between two such walks they are stale"
+    )
+
+
+def _warnings(
+    connection: Connection, alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str, Activity]
+) -> Iterator[str]:
+    yield blind_spots(raw)
+    if not target.shares:
+        yield from _copying(raw, vector_kind(raw, alias.source.vector))
+        yield from _wall(alias, target, raw=raw, statuses=statuses)
+        yield from _pointing_here(connection, alias)
+    yield from _rights(connection, alias, target, raw)
+
+
+def _copying(raw: Raw, kind: VectorKind) -> Iterator[str]:
+    """What a copy of the objects cannot be, or does beside."""
+    yield "the server sets an object's creation and update times itself: in the new collection they are those of the copying"
+    if (raw.get("objectTtlConfig") or {}).get("enabled"):
+        yield (
+            "objects expire (objectTtlConfig): copies live longer than their originals, "
+            "and an expiry is a deletion that only reconciling sees"
+        )
+    if kind.module != "none":
+        yield (
+            f"{kind.module} makes the vector {kind.name or DEFAULT!r} now, the new one is brought by the writer: nearText and "
+            "writes without a vector end for it with the switch; write through Mirror, search through the Retriever"
+        )
+    others = [other for other in vector_kinds(raw) if other.name != kind.name and other.module != "none"]
+    for other in others:
+        yield f"an object without the vector {other.name or DEFAULT!r} gets one from {other.module} when it is copied"
+
+
+def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str, Activity]) -> Iterator[str]:
+    """Where a vector of the other width would be taken: the first one decides for each shard and tenant."""
+    if target.width == alias.live.width:
+        yield f"both sides are {target.width} wide: the server refuses nothing that goes to the wrong one"
+    yield (
+        "the wall of widths stands for each shard and tenant from its first vector on, and falls for an empty one when the "
+        "server restarts; `prove` names those without an object"
+    )
+    yield (
+        "auto-schema (AUTOSCHEMA_ENABLED, on by default) adds a property for each name it does not know, to one side alone where "
+        "it was written past Mirror, and makes a collection for a write through an alias whose collection is gone: switch it off"
+    )
+    if statuses:
+        asleep = [tenant for tenant, status in statuses.items() if status is not Activity.ACTIVE]
+        if asleep:
+            count = f"{len(asleep)} of {len(statuses)} tenants"
+            yield f"{count} are not active and are woken one by one, then put back: {_listed(asleep)}"
+        if (raw.get("multiTenancyConfig") or {}).get("autoTenantCreation"):
+            yield "autoTenantCreation is on: a tenant may appear on one side alone; reconciling makes it on the other"
+
+
+def _pointing_here(connection: Connection, alias: Alias) -> Iterator[str]:
+    """What names the old collection and would not come along."""
+    site = alias.live.site
+    pointing = sorted(
+        f"{one['class']}.{prop['name']}"
+        for one in all_schemas(connection)
+        for prop in one.get("properties") or ()
+        if site in prop["dataType"] and one["class"] != site
+    )
+    if pointing:
+        yield f"references of other collections lead to {site} and stay there (no reference takes an alias): {_listed(pointing)}"
+    answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
+    others = sorted(one["alias"] for one in answer.get("aliases") or () if one["alias"].casefold() != alias.name.casefold())
+    if others:
+        yield f"other aliases name {site} and are not moved: {_listed(others)}"
+
+
+def _rights(connection: Connection, alias: Alias, target: Declaration, raw: Raw) -> Iterator[str]:
+    tenants = tenanted(raw)
+    has = rights.own(connection)
+    if has is None:
+        return
+    name = alias.name[:1].upper() + alias.name[1:]
+    adopted = alias.live.name if alias.live.adopted else ""
+    wanted = rights.needed(alias=name, collections=(alias.live.site, target.site), adopted=adopted, tenants=tenants)
+    lost = rights.lacking(has, wanted)
+    if lost:
+        yield f"this user lacks rights that the moves need: {'; '.join(str(one) for one in lost)}"
+    shut_out = rights.shut_out(connection, live=alias.live.site, target=target.site)
+    if shut_out is None:
+        yield f"this user may not read the roles: see that whoever may use {alias.live.site} may do the same on {target.site}"
+        return
+    for role, permissions in sorted(shut_out.items()):
+        yield f"before the switch grant to the role {role}: {'; '.join(str(one) for one in permissions)}"
+
+
+def _refusals(alias: Alias, target: Declaration, nodes: tuple[NodeState, ...]) -> Iterator[str]:
+    if target.width > WIDEST:
+        yield f"{target.width} dimensions are needed, and Weaviate takes {WIDEST}: cut the model"
+    if alias.shadow is not None and alias.shadow.name != target.name:
+        yield f"{alias.shadow.name} is still open beside the live index"
+    for node in nodes:
+        if node.mode not in ("", "ReadWrite"):
+            yield f"the node {node.name} takes no reads or no writes (operational mode {node.mode}): switch it back"
+        elif node.status != "HEALTHY":
+            yield f"the node {node.name} is {node.status}: wait until the cluster is whole"
+
+
+def _statuses(connection: Connection, raw: Raw) -> dict[str, Activity]:
+    return Tenants(connection, str(raw["class"])).statuses() if tenanted(raw) else {}
+
+
+def _object_bytes(connection: Connection, name: str, tenants: list[str]) -> float:
+    """Mean size of some objects without the moving vector, as JSON."""
+    for tenant in tenants:
+        query = {"class": name, "limit": _SAMPLE, **({"tenant": tenant} if tenant else {})}
+        answer = connection.rest("GET", f"/objects?{urlencode(query)}", doing=f"reading from {name}", index=name) or {}
+        objects = answer.get("objects") or []
+        if objects:
+            return sum(len(json.dumps(one.get("properties") or {})) + 64 for one in objects) / len(objects)
+    return 0.0
+
+
+def _neighbours(raw: Raw, kind: VectorKind) -> int:
+    """Links of one object in the graph's lowest layer; none where there is no graph."""
+    config = raw["vectorConfig"][kind.name]["vectorIndexConfig"] if kind.name else raw["vectorIndexConfig"]
+    config = config.get("hnsw") or config
+    return 2 * int(config.get("maxConnections") or 0)
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

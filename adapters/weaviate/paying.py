@@ -1,0 +1,160 @@
+"""One payment: what each side has, what it should have, and whether it was seen to have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from transvase.core.declaration import Declaration
+from transvase.core.record import Key, digest_of
+from transvase.core.space import FLOOR
+
+from .cargo import Vector, same
+from .corpus import truths
+from .reading import Seen
+from .setting import Setting
+from .texts import expression
+from .walking import ill
+from .writing import aligned, drop, put_whole, restamp
+
+PATIENCE_S: Final = 10.0
+"""How long a busy server is waited for; the debt outlives the attempt."""
+_APART: Final = (2 * (1 - FLOOR)) ** 0.5
+"""The distance of two unit vectors whose cosine is ``FLOOR``: what a faster variant of an encoder may differ by."""
+
+Brought = Mapping[str, Mapping[Key, tuple[bytes | None, Vector]]]
+"""For each site and key: the digest of the text that was encoded, and its vector."""
+Held = Mapping[str, Mapping[Key, Seen]]
+"""What each site holds, by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The sites as they were read: where each key's newest state lies, and what every site holds."""
+
+    truth: Mapping[Key, str]
+    held: Held
+
+    def newest(self, key: Key) -> Seen | None:
+        """The newest state of a key; None where it is gone."""
+        return self.held[self.truth[key]].get(key)
+
+
+def read_now(setting: Setting, sites: Iterable[str], keys: Sequence[Key]) -> Now:
+    """Read the keys at all these sites, and wherever else their newest state lies."""
+    found = truths(setting, keys)
+    everywhere = dict.fromkeys([*found, *sites])
+    return Now(
+        {key: site for site, some in found.items() for key in some},
+        {site: setting.fetch(site, setting.lens(), keys) for site in everywhere},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paying:
+    """The debts of some keys being paid."""
+
+    setting: Setting
+    kept: Mapping[str, Declaration]
+    brought: Brought
+    now: Now
+    written: set[tuple[str, Key]] = field(default_factory=set)
+    """What was sent, whether or not it arrived."""
+
+    def write(self, site: str, keys: set[Key]) -> None:
+        """Make the site hold what it should hold under these keys, as far as that was brought."""
+        setting, declaration = self.setting, self.kept[site]
+        gone: list[Key] = []
+        whole: list[Seen] = []
+        for key in sorted(keys):
+            newest, there = self.now.newest(key), self.now.held[site].get(key)
+            if newest is None:
+                gone += [key] if there is not None else []
+                continue
+            wanted = self._wanted(site, newest)
+            if wanted is not None and not _has(there, wanted, declaration):
+                self.written.add((site, key))
+                if self.now.truth[key] == site and wanted.vector is not None:
+                    with setting.awake(site, wanted.tenant):
+                        restamp(setting.connection, setting.shape(site), wanted, moving=self._moving, width=declaration.width)
+                else:
+                    whole.append(wanted)
+        self.written.update((site, key) for key in gone)
+        self._put(site, whole)
+        self._drop(site, gone)
+
+    def agrees(self, site: str, key: Key, seen: Held) -> bool:
+        """True when the site was seen to hold what it should, and the newest state is still the one that was paid for."""
+        newest, there = seen[self.now.truth[key]].get(key), seen[site].get(key)
+        before = self.now.newest(key)
+        if newest is None or before is None:
+            return newest is None and before is None and there is None
+        if there is None or not same(newest.cargo, before.cargo) or not same(newest.cargo, there.cargo):
+            return False
+        wanted, declaration = self._wanted(site, newest), self.kept[site]
+        if wanted is None:  # nobody brought a vector: one that travelled with the same cargo is its own
+            return self.now.truth[key] != site and ill(there.vector, width=declaration.width) is None
+        return _has(there, wanted, declaration)
+
+    def again(self) -> Held:
+        """Every site once more."""
+        keys = list(self.now.truth)
+        return {site: self.setting.fetch(site, self.setting.lens(), keys) for site in self.now.held}
+
+    def _wanted(self, site: str, newest: Seen) -> Seen | None:
+        """The object as it should be; None where its vector was not brought, or is that of another text."""
+        text = expression(self.setting.look().source.text, self.setting.shape(site))(newest.cargo.properties)
+        if text is None:
+            return newest.holding(None)
+        digest, vector = self.brought.get(site, {}).get(newest.key, (None, None))
+        return newest.holding(vector) if vector is not None and digest == digest_of(text) else None
+
+    def _put(self, site: str, objects: Sequence[Seen]) -> None:
+        setting = self.setting
+        for source in sorted({self.now.truth[one.key] for one in objects}):
+            mine = [one for one in objects if self.now.truth[one.key] == source]
+            shape = aligned(setting.connection, setting.shape(source), setting.shape(site))
+            for tenant in sorted({one.tenant for one in mine}):
+                some = [one for one in mine if one.tenant == tenant]
+                with setting.awake(site, tenant):
+                    put_whole(
+                        setting.connection,
+                        shape,
+                        some,
+                        moving=self._moving,
+                        width=self.kept[site].width,
+                        budget_s=PATIENCE_S,
+                    )
+
+    def _drop(self, site: str, keys: Sequence[Key]) -> None:
+        for tenant in sorted({str(key[0]) if len(key) > 1 else "" for key in keys}):
+            some = [key for key in keys if (str(key[0]) if len(key) > 1 else "") == tenant]
+            with self.setting.awake(site, tenant):
+                drop(self.setting.connection, self.setting.shape(site), some)
+
+    @property
+    def _moving(self) -> str:
+        return self.setting.look().source.vector
+
+
+def near(one: Vector | None, other: Vector | None, *, metric: str) -> bool:
+    """True when two vectors are of one text and Space: they differ by no more than a faster variant of the encoder may."""
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape:
+        return False
+    if np.array_equal(one, other):
+        return True
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if not lengths or not np.isfinite(lengths):
+        return False
+    if metric == "cosine":
+        return float(a @ b) / lengths >= FLOOR
+    return bool(np.linalg.norm(a - b) <= _APART * np.linalg.norm(b))
+
+
+def _has(there: Seen | None, wanted: Seen, declaration: Declaration) -> bool:
+    return there is not None and same(there.cargo, wanted.cargo) and near(there.vector, wanted.vector, metric=declaration.metric)

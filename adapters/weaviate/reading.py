@@ -1,0 +1,229 @@
+"""Objects as they are now, in key order or by key: over gRPC where that carries them whole, over REST where they refer to others.
+
+Keys are ``(uuid,)`` or ``(tenant, uuid)``; the server's order is that of the UUID's bytes, on one shard and over many. A page is
+not a snapshot: an object that is written while it is read may be seen as it was, as it is, or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import numpy as np
+from transvase.core.record import Key
+from weaviate.proto.v1 import base_pb2, search_get_pb2
+
+from .cargo import Cargo, Vector, carried
+from .messages import Message, unpacked, vector_of, wanted
+from .shape import Shape, shape_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+PAGE: Final = 1_000
+"""Objects asked for at once; the server gives 10,000 at most, unless it is told otherwise."""
+KEYS_AT_ONCE: Final = 1_000
+"""Ids in one filter: a thousand took 0.2 s."""
+_ASKING: Final = 4
+"""Threads that ask for single objects over REST, which has no call for several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """What is read of each object, besides its key."""
+
+    moving: str
+    """The name of the vector that moves; it is no part of the cargo."""
+    vector: bool = True
+    """Read that vector."""
+    others: bool = True
+    """Read the other vectors, which the cargo holds."""
+    properties: bool = True
+    """Read the properties."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One object as it was seen."""
+
+    key: Key
+    cargo: Cargo
+    vector: Vector | None = None
+    """The one that moves; None where the object has none, or it was not read."""
+    updated: int = 0
+    """Milliseconds, the server's clock: when it was written last."""
+    asked: float = 0.0
+    """``time.monotonic`` when it was asked for: what was written before that is in it."""
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that it carries; its own vector is no part of it."""
+        return self.cargo.digest()
+
+    @property
+    def uuid(self) -> UUID:
+        """The object's id."""
+        return cast("UUID", self.key[-1])
+
+    @property
+    def tenant(self) -> str:
+        """Its tenant; empty where there are none."""
+        return str(self.key[0]) if len(self.key) > 1 else ""
+
+    def holding(self, vector: Vector | None) -> Seen:
+        """The same with another vector."""
+        return replace(self, vector=vector)
+
+
+def page(connection: Connection, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str = "") -> list[Seen]:
+    """The next objects of the collection, or of its tenant, in key order; fewer than ``limit`` at the end only.
+
+    Superseded when the collection is gone, StoreFailed for a tenant that is not awake.
+    """
+    asked = time.monotonic()
+    if shape.plain:
+        request = _request(shape, lens, tenant)
+        request.limit, request.after = limit, str(after or "")
+        return [seen_in(one, shape, lens, tenant, asked=asked) for one in connection.search(request, index=shape.name).results]
+    query = {"class": shape.name, "limit": str(limit), "after": str(after or ""), **_options(shape, lens, tenant)}
+    found = cast("Mapping[str, object]", connection.rest("GET", f"/objects?{urlencode(query)}", index=shape.name) or {})
+    return [_from_json(one, shape, lens, tenant, asked=asked) for one in _objects(found.get("objects"))]
+
+
+def pages(
+    connection: Connection, name: str, lens: Lens, *, after: UUID | None = None, limit: int = PAGE, tenant: str = ""
+) -> Iterator[list[Seen]]:
+    """The pages to the end of the collection ``name``, or of its tenant; the last one may be short, and none is empty."""
+    while found := page(connection, shape_of(connection, name), lens, after=after, limit=limit, tenant=tenant):
+        yield found
+        if len(found) < limit:
+            return
+        after = found[-1].uuid
+
+
+def fetch(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key]) -> dict[Key, Seen]:
+    """Those of the keys that are there now."""
+    found: dict[Key, Seen] = {}
+    for tenant, group in groupby(sorted(set(keys)), key=lambda key: str(key[0]) if len(key) > 1 else ""):
+        some = list(group)
+        for start in range(0, len(some), KEYS_AT_ONCE):
+            part = some[start : start + KEYS_AT_ONCE]
+            seen = (
+                _by_filter(connection, shape, lens, part, tenant)
+                if shape.plain
+                else _one_by_one(connection, shape, lens, part, tenant)
+            )
+            found.update((one.key, one) for one in seen)
+    return found
+
+
+def _by_filter(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: str) -> list[Seen]:
+    asked, request = time.monotonic(), _request(shape, lens, tenant)
+    request.limit = len(keys)
+    request.filters.CopyFrom(
+        base_pb2.Filters(
+            operator=base_pb2.Filters.OPERATOR_CONTAINS_ANY,
+            target=base_pb2.FilterTarget(property="_id"),
+            value_text_array=base_pb2.TextArray(values=[str(key[-1]) for key in keys]),
+        )
+    )
+    return [seen_in(one, shape, lens, tenant, asked=asked) for one in connection.search(request, index=shape.name).results]
+
+
+def _one_by_one(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: str) -> list[Seen]:
+    asked, options = time.monotonic(), urlencode(_options(shape, lens, tenant))
+
+    def ask(key: Key) -> object:
+        return connection.rest("GET", f"/objects/{quote(shape.name)}/{key[-1]}?{options}")
+
+    with ThreadPoolExecutor(_ASKING) as threads:
+        answers = list(threads.map(ask, keys))
+    return [_from_json(cast("Mapping[str, object]", one), shape, lens, tenant, asked=asked) for one in answers if one is not None]
+
+
+def _request(shape: Shape, lens: Lens, tenant: str) -> Message:
+    asked = [name for name in shape.vectors if (lens.vector if name == shape.named(lens.moving) else lens.others)]
+    metadata = search_get_pb2.MetadataRequest(
+        uuid=True, last_update_time_unix=True, vector="" in asked, vectors=[name for name in asked if name]
+    )
+    request = search_get_pb2.SearchRequest(
+        collection=shape.name,
+        tenant=tenant,
+        metadata=metadata,
+        properties=wanted(shape.properties.values() if lens.properties else ()),
+        uses_123_api=True,
+        uses_125_api=True,
+        uses_127_api=True,
+    )
+    if shape.copies > 1:  # one copy alone may be older than the write that it is compared with
+        request.consistency_level = base_pb2.CONSISTENCY_LEVEL_QUORUM
+    return request
+
+
+def _options(shape: Shape, lens: Lens, tenant: str) -> dict[str, str]:
+    include = {"include": "vector"} if lens.vector or lens.others else {}
+    level = {"consistency_level": "QUORUM"} if shape.copies > 1 else {}
+    return {**include, **level, **({"tenant": tenant} if tenant else {})}
+
+
+def seen_in(message: Message, shape: Shape, lens: Lens, tenant: str, *, asked: float = 0.0) -> Seen:
+    """The object in one result of a search."""
+    metadata = message.metadata
+    vectors = {one.name: vector_of(one) for one in metadata.vectors}
+    if metadata.vector_bytes and "" in shape.vectors:
+        vectors[""] = np.frombuffer(metadata.vector_bytes, dtype="<f4")
+    return _seen(
+        UUID(bytes=metadata.id_as_bytes) if metadata.id_as_bytes else UUID(metadata.id),
+        carried(unpacked(message.properties.non_ref_props.fields), shape),
+        vectors,
+        shape=shape,
+        lens=lens,
+        tenant=tenant,
+        updated=metadata.last_update_time_unix,
+        asked=asked,
+    )
+
+
+def _from_json(one: Mapping[str, object], shape: Shape, lens: Lens, tenant: str, *, asked: float) -> Seen:
+    named = cast("Mapping[str, object]", one.get("vectors") or {})
+    vectors = {name: np.array(values, dtype=np.float32) for name, values in named.items()}
+    if one.get("vector"):
+        vectors[""] = np.array(one["vector"], dtype=np.float32)
+    properties = cast("Mapping[str, object]", one.get("properties") or {}) if lens.properties else {}
+    return _seen(
+        UUID(str(one["id"])),
+        carried(properties, shape),
+        vectors,
+        shape=shape,
+        lens=lens,
+        tenant=tenant,
+        updated=int(cast("int", one.get("lastUpdateTimeUnix") or 0)),
+        asked=asked,
+    )
+
+
+def _seen(
+    uuid: UUID,
+    properties: Mapping[str, object],
+    vectors: dict[str, Vector],
+    *,
+    shape: Shape,
+    lens: Lens,
+    tenant: str,
+    updated: int,
+    asked: float,
+) -> Seen:
+    moving = vectors.pop(shape.named(lens.moving), None)
+    others = {name: vector for name, vector in vectors.items() if vector.size} if lens.others else {}
+    vector = moving if lens.vector and moving is not None and moving.size else None
+    return Seen((tenant, uuid) if tenant else (uuid,), Cargo(properties, others), vector, updated, asked)
+
+
+def _objects(found: object) -> Sequence[Mapping[str, object]]:
+    return cast("Sequence[Mapping[str, object]]", found or ())

@@ -1,0 +1,85 @@
+"""What every port of one alias on this store stands on: the connection, the ledger, and where the sites lie just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+from transvase.adapters.ledger.port import Ledger
+from transvase.core.declaration import Alias
+from transvase.core.record import Key
+
+from .connection import Connection
+from .reading import PAGE, Lens, Seen, fetch, page, pages
+from .shape import Shape, shape_of
+from .tenants import Tenants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One alias and the world around it. ``look`` gives the alias as it is now; it may be a second old."""
+
+    connection: Connection
+    ledger: Ledger
+    alias: str
+    look: Callable[[], Alias]
+
+    def shape(self, site: str) -> Shape:
+        """The collection as it is described just now; Superseded."""
+        return shape_of(self.connection, site)
+
+    def lens(self, *, vector: bool = True, others: bool = True, properties: bool = True) -> Lens:
+        """What is to be read; by default all of it."""
+        return Lens(self.look().source.vector, vector=vector, others=others, properties=properties)
+
+    def tenants(self, shape: Shape) -> list[str]:
+        """The collection's tenants in the order of keys; one without a name for a collection that has none."""
+        return sorted(Tenants(self.connection, shape.name).statuses()) if shape.tenants else [""]
+
+    @contextmanager
+    def awake(self, site: str, tenant: str) -> Iterator[None]:
+        """The tenant can be read and written meanwhile; nothing happens where there are none."""
+        if not tenant:
+            yield
+            return
+        with Tenants(self.connection, site).awake(tenant):
+            yield
+
+    def objects(self, site: str, lens: Lens, *, tenant: str = "", limit: int = PAGE) -> Iterator[Seen]:
+        """Every object of the site, or of its tenant, in key order."""
+        for some in pages(self.connection, site, lens, limit=limit, tenant=tenant):
+            yield from some
+
+    def stretch(self, shape: Shape, lens: Lens, after: Key | None, *, limit: int) -> list[Seen]:
+        """The next objects in key order, through as many tenants as it takes; fewer than ``limit`` at the end only."""
+        site, found = shape.name, list[Seen]()
+        begun = str(after[0]) if after is not None and len(after) > 1 else ""
+        for tenant in self.tenants(shape):
+            if tenant < begun or len(found) >= limit:
+                continue
+            last = cast("UUID", after[-1]) if after is not None and tenant == begun else None
+            with self.awake(site, tenant):
+                found += page(self.connection, shape, lens, after=last, limit=limit - len(found), tenant=tenant)
+        return found
+
+    def fetch(self, site: str, lens: Lens, keys: Sequence[Key]) -> dict[Key, Seen]:
+        """Those of the keys that the site has now. Keys of a tenant that it has not are not there."""
+        shape = self.shape(site)
+        if not shape.tenants:
+            return fetch(self.connection, shape, lens, keys)
+        there, found = set(self.tenants(shape)), dict[Key, Seen]()
+        for tenant in sorted({str(key[0]) for key in keys} & there):
+            with self.awake(site, tenant):
+                found.update(fetch(self.connection, shape, lens, [key for key in keys if key[0] == tenant]))
+        return found
+
+    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys that are owed at this moment."""
+        watched = self.ledger.watch(self.alias)
+        try:
+            return self.ledger.since(self.alias, watched, among=keys)
+        finally:
+            self.ledger.unwatch(self.alias, watched)

@@ -1,0 +1,94 @@
+"""Writes by others, found by the server's own time of an object's last change: edits and inserts, and never deletions.
+
+The time is that of the node which took the write, and may be a little older than the moment from which it can be read: each sweep
+begins a little before the place where the last one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from transvase.core.errors import Unfit
+from transvase.core.record import Key
+from weaviate.proto.v1 import base_pb2, search_get_pb2
+
+from .setting import Setting
+from .shape import Shape
+from .walking import Sides, owed
+
+OVERLAP_MS: Final = 2_000
+AT_ONCE: Final = 10_000
+"""What the server gives for one search."""
+_TIME: Final = "_lastUpdateTimeUnix"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was written since a moment, and the newest time among it."""
+
+    keys: tuple[Key, ...]
+    to: int
+    """Milliseconds, the server's clock; where nothing was written, the moment that was asked about."""
+
+
+def changed_since(setting: Setting, site: str, since_ms: int) -> Changes:
+    """Objects of the site whose last change is not older than ``since_ms``, less the overlap.
+
+    Unfit where the collection does not index timestamps, or where more objects bear one time than the server tells.
+    """
+    shape, keys, newest = setting.shape(site), dict[Key, None](), since_ms
+    for tenant in setting.tenants(shape):
+        with setting.awake(site, tenant):
+            for uuid, at in _newer(setting, shape, tenant, max(since_ms - OVERLAP_MS, 0)):
+                keys[(tenant, uuid) if tenant else (uuid,)] = None
+                newest = max(newest, at)
+    return Changes(tuple(keys), newest)
+
+
+def swept(sides: Sides) -> int:
+    """Owe what others wrote on the live side since the last sweep and the other side has not; how many keys were added.
+
+    How far it came is marked, once it is owed. Without a mark it looks at everything: mark the moment at which the fill began.
+    """
+    setting, ledger = sides.setting, sides.setting.ledger
+    mark = ledger.marked(setting.alias, sides.site)
+    changes = changed_since(setting, sides.live, mark.swept_to or 0)
+    added = owed(sides, changes.keys)
+    ledger.mark(setting.alias, sides.site, replace(mark, swept_to=changes.to))
+    return added
+
+
+def _newer(setting: Setting, shape: Shape, tenant: str, since_ms: int) -> Iterator[tuple[UUID, int]]:
+    while True:
+        request = search_get_pb2.SearchRequest(
+            collection=shape.name,
+            tenant=tenant,
+            limit=AT_ONCE,
+            metadata=search_get_pb2.MetadataRequest(uuid=True, last_update_time_unix=True),
+            properties=search_get_pb2.PropertiesRequest(),
+            sort_by=[search_get_pb2.SortBy(ascending=True, path=[_TIME])],
+            filters=base_pb2.Filters(
+                operator=base_pb2.Filters.OPERATOR_GREATER_THAN_EQUAL,
+                target=base_pb2.FilterTarget(property=_TIME),
+                value_text=datetime.fromtimestamp(since_ms / 1000, tz=UTC).isoformat(timespec="milliseconds"),
+            ),
+            uses_123_api=True,
+            uses_125_api=True,
+            uses_127_api=True,
+        )
+        results = setting.connection.search(request, index=shape.name).results
+        for one in results:
+            yield UUID(one.metadata.id), one.metadata.last_update_time_unix
+        if len(results) < AT_ONCE:
+            return
+        last = results[-1].metadata.last_update_time_unix
+        if last <= since_ms:
+            raise Unfit(
+                f"{shape.name} has more than {AT_ONCE} objects that were written within one millisecond",
+                remedy="reconcile instead: it walks both sides in key order",
+            )
+        since_ms = last

@@ -1,0 +1,176 @@
+"""Two sides side by side in the order of their keys: what differs, counted and named. This is what proves, and what reconciles.
+
+Neither side is read from a snapshot, and never both at one moment. So what a walk finds is looked at once more, key by key, when
+the walk is over: what was only on its way is gone by then, or owed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from transvase.core.record import Key
+
+from .cargo import Vector, same
+from .reading import Lens, Seen
+from .setting import Setting
+from .texts import Reading, expression
+
+TOGETHER: Final = 1_000
+"""Keys looked at again in one go."""
+
+
+class Fault(StrEnum):
+    """What is wrong with the object that one side holds under a key."""
+
+    MISSING = "missing"
+    """There is none, or it has a text and no vector."""
+    ORPHANED = "orphaned"
+    """It is too much, or its vector is: there is no such record, or no text."""
+    STALE = "stale"
+    """It carries something else than the live side's."""
+    ZERO = "zero"
+    BROKEN = "broken"
+    """Its vector is not finite, or of another width."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """A site and the one that it is compared with: the live one, which may be itself."""
+
+    setting: Setting
+    site: str
+    live: str
+    width: int
+    text: str
+    deep: bool = True
+    """Read the vectors, those that move and the others."""
+
+    @property
+    def alone(self) -> bool:
+        """True where the site is the live one: then only its vectors can be wrong."""
+        return self.site == self.live
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a walk counted."""
+
+    records: int = 0
+    """Records with a text."""
+    held: int = 0
+    """Vectors; where none were read, objects of records with a text."""
+    passed: int = 0
+    """Objects of the live side."""
+
+
+Pair = tuple[Key, Seen | None, Seen | None]
+"""A key, the live side's object under it, and the site's."""
+
+
+def merged(one: Iterable[Seen], other: Iterable[Seen]) -> Iterator[Pair]:
+    """Both streams, which are in the order of their keys, as one; None where a side has nothing under a key."""
+    left, right = iter(one), iter(other)
+    a, b = next(left, None), next(right, None)
+    while a is not None or b is not None:
+        if b is None or (a is not None and a.key < b.key):
+            assert a is not None
+            yield a.key, a, None
+            a = next(left, None)
+        elif a is None or b.key < a.key:
+            yield b.key, None, b
+            b = next(right, None)
+        else:
+            yield a.key, a, b
+            a, b = next(left, None), next(right, None)
+
+
+def walk(sides: Sides) -> Iterator[Pair]:
+    """Every key of either side, tenant by tenant; a tenant that sleeps is woken, and one that a side has not is empty there."""
+    setting = sides.setting
+    here = setting.tenants(setting.shape(sides.site))
+    there = here if sides.alone else setting.tenants(setting.shape(sides.live))
+    for tenant in sorted({*here, *there}):
+        if sides.alone:
+            with setting.awake(sides.site, tenant):
+                yield from ((one.key, one, one) for one in setting.objects(sides.site, _lens(sides, whole=False), tenant=tenant))
+            continue
+        yield from merged(_stream(sides, sides.live, tenant, there), _stream(sides, sides.site, tenant, here))
+
+
+def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
+    """Walk, count into ``tally``, and give whatever seemed wrong."""
+    read = expression(sides.text, sides.setting.shape(sides.live))
+    for key, live, held in walk(sides):
+        with_text = live is not None and read(live.cargo.properties) is not None
+        tally.records += with_text
+        tally.passed += live is not None
+        tally.held += held is not None and (held.vector is not None if sides.deep else with_text)
+        wrong = fault(live, held, read=read, sides=sides)
+        if wrong is not None:
+            yield key, wrong
+
+
+def again(sides: Sides, keys: Sequence[Key]) -> Iterator[tuple[Key, Fault]]:
+    """What is still wrong with these keys, both sides being read once more."""
+    read = expression(sides.text, sides.setting.shape(sides.live))
+    for start in range(0, len(keys), TOGETHER):
+        some = keys[start : start + TOGETHER]
+        live = sides.setting.fetch(sides.live, _lens(sides), some)
+        held = live if sides.alone else sides.setting.fetch(sides.site, _lens(sides), some)
+        for key in some:
+            wrong = fault(live.get(key), held.get(key), read=read, sides=sides)
+            if wrong is not None:
+                yield key, wrong
+
+
+def owed(sides: Sides, keys: Sequence[Key]) -> int:
+    """Look at these keys once more and leave owed what is wrong with them still; how many keys were added.
+
+    What carries something else was written by somebody who was not seen, and whose vector on the live side may be old: it is
+    owed to every site, the rest to this one alone. What is owed already stays as it is.
+    """
+    setting = sides.setting
+    wrong = dict(again(sides, keys))
+    known = setting.unsettled(list(wrong)) if wrong else set()
+    stale = [key for key, kind in wrong.items() if key not in known and kind is Fault.STALE]
+    rest = [key for key, kind in wrong.items() if key not in known and kind is not Fault.STALE]
+    return setting.ledger.owe(setting.alias, stale) + setting.ledger.owe(setting.alias, rest, only=sides.site)
+
+
+def fault(live: Seen | None, held: Seen | None, *, read: Reading, sides: Sides) -> Fault | None:
+    """What is wrong with what the site holds, the live side having ``live``; None where nothing is."""
+    if live is None:
+        return None if held is None else Fault.ORPHANED
+    if held is None:
+        return Fault.MISSING
+    if not sides.alone and not same(live.cargo, held.cargo):
+        return Fault.STALE
+    if not sides.deep:
+        return None
+    if read(live.cargo.properties) is None:
+        return None if held.vector is None else Fault.ORPHANED
+    return ill(held.vector, width=sides.width)
+
+
+def ill(vector: Vector | None, *, width: int) -> Fault | None:
+    """What keeps a vector from being one."""
+    if vector is None:
+        return Fault.MISSING
+    if vector.shape != (width,) or not np.isfinite(vector).all():
+        return Fault.BROKEN
+    return None if vector.any() else Fault.ZERO
+
+
+def _stream(sides: Sides, site: str, tenant: str, known: Sequence[str]) -> Iterator[Seen]:
+    if tenant not in known:
+        return
+    with sides.setting.awake(site, tenant):
+        yield from sides.setting.objects(site, _lens(sides), tenant=tenant)
+
+
+def _lens(sides: Sides, *, whole: bool = True) -> Lens:
+    return sides.setting.lens(vector=sides.deep, others=sides.deep and whole)

@@ -1,0 +1,197 @@
+"""Objects written whole, in batches that may be half written; nothing here is settled by having been sent.
+
+A batch overwrites: what it does not name (another vector, say) is gone afterwards. So an object travels with all its cargo.
+Only ``restamp`` changes one thing and leaves the rest to whoever writes it meanwhile. References follow in a request of their
+own: with an object the server takes none to what is not there (yet, or any more), and alone it takes every one. A batch for a
+collection that is gone makes it anew, of a schema that the server guesses: look at its shape just before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from transvase.core.errors import BadValue, TransvaseError
+from transvase.core.record import Key
+from weaviate.proto.v1 import base_pb2, batch_pb2
+
+from .cargo import Vector, own_property, parted
+from .failures import Kind, kind_of, refusal, retrying
+from .messages import Message, message_of, packed
+from .reading import Seen
+from .shape import Shape, shape_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+BYTES_AT_ONCE: Final = 10_000_000
+"""Of one request: a tenth of what the server takes, so that a refused or a slow one costs little."""
+OBJECTS_AT_ONCE: Final = 500
+DELETED_AT_ONCE: Final = 1_000
+REFERENCES_AT_ONCE: Final = 5_000
+
+
+def put(
+    connection: Connection, shape: Shape, objects: Sequence[Seen], *, moving: str, width: int, batch: int = OBJECTS_AT_ONCE
+) -> dict[Key, str]:
+    """Write the objects into the collection, over what is there under their keys; those that it refused, with its reasons.
+
+    An object without a vector is written without one. BadValue, before anything is sent, for a vector that is not ``width``
+    wide. StoreFailed when the server went away: then any part of it may be written, and writing it again changes nothing.
+    """
+    for one in objects:
+        if one.vector is not None and one.vector.shape != (width,):
+            raise BadValue("vector", one.vector.shape, why=f"{shape.name} holds vectors of {width} dimensions")
+    failed: dict[Key, str] = {}
+    for start in range(0, len(objects), batch):
+        some = objects[start : start + batch]
+        failed.update(_send(connection, shape, some, shape.named(moving)))
+        failed.update(_refer(connection, shape, [one for one in some if one.key not in failed]))
+    return failed
+
+
+def put_whole(
+    connection: Connection,
+    shape: Shape,
+    objects: Sequence[Seen],
+    *,
+    moving: str,
+    width: int,
+    budget_s: float,
+    report: Callable[[str], None] = lambda _: None,
+) -> None:
+    """``put`` until every object is taken; what passes is waited for, and what does not is an error that names the object."""
+    left = list(objects)
+
+    def send() -> None:
+        nonlocal left
+        failed = put(connection, shape, left, moving=moving, width=width)
+        left = [one for one in left if one.key in failed]
+        for one in left[:1]:
+            key = ", ".join(map(str, one.key))
+            raise refusal(
+                failed[one.key], doing=f"writing the object {key} (one of {len(left)}) into {shape.name}", index=shape.name
+            )
+
+    retrying(f"writing into {shape.name}", send, budget_s=budget_s, report=report)
+
+
+def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
+    """Delete the objects of these keys; those that are not there are no error."""
+    for tenant, group in groupby(sorted(set(keys)), key=_tenant):
+        some = list(group)
+        for start in range(0, len(some), DELETED_AT_ONCE):
+            part = some[start : start + DELETED_AT_ONCE]
+            where = {"path": ["id"], "operator": "ContainsAny", "valueTextArray": [str(key[-1]) for key in part]}
+            body = {"match": {"class": shape.name, "where": where}, "output": "minimal"}
+            connection.rest("DELETE", f"/batch/objects{_query(shape, tenant)}", body=body, index=shape.name)
+
+
+def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, width: int) -> None:
+    """Give the object the vector that it is seen holding, and leave everything else of it as it is meanwhile.
+
+    Nothing happens where the object is gone.
+    """
+    if one.vector is None or one.vector.shape != (width,):
+        raise BadValue("vector", None if one.vector is None else one.vector.shape, why=f"{shape.name} takes {width} dimensions")
+    body: dict[str, object] = {"class": shape.name, "id": str(one.uuid), **_json_vectors({shape.named(moving): one.vector})}
+    if one.tenant:
+        body["tenant"] = one.tenant
+    try:
+        connection.rest("PATCH", f"/objects/{quote(shape.name)}/{one.uuid}{_query(shape, '')}", body=body, index=shape.name)
+    except TransvaseError as error:
+        if kind_of(error) is not Kind.MISSING:
+            raise
+
+
+def aligned(connection: Connection, source: Shape, target: Shape) -> Shape:
+    """The target's shape after it was given the properties that the source has and it has not.
+
+    The application, or auto-schema, may add one while a migration is open; the definition is taken over as it stands.
+    """
+    new = [one for name, one in source.properties.items() if name not in target.properties]
+    for one in new:
+        body = own_property(one, source=source.name, target=target.name)
+        connection.rest("POST", f"/schema/{quote(target.name)}/properties", body=body, index=target.name)
+    return shape_of(connection, target.name) if new else target
+
+
+def _send(connection: Connection, shape: Shape, objects: Sequence[Seen], moving: str) -> dict[Key, str]:
+    failed: dict[Key, str] = {}
+    for some in _cut([(one.key, _message(one, shape, moving)) for one in objects]):
+        request = batch_pb2.BatchObjectsRequest(objects=[message for _, message in some])
+        if shape.copies > 1:
+            request.consistency_level = base_pb2.CONSISTENCY_LEVEL_QUORUM
+        failed.update((some[row][0], why) for row, why in connection.batch(request, index=shape.name).items())
+    return failed
+
+
+def _cut(messages: Sequence[tuple[Key, Message]]) -> Iterator[list[tuple[Key, Message]]]:
+    some: list[tuple[Key, Message]] = []
+    size = 0
+    for key, message in messages:
+        more = message.ByteSize()
+        if some and size + more > BYTES_AT_ONCE:
+            yield some
+            some, size = [], 0
+        some.append((key, message))
+        size += more
+    if some:
+        yield some
+
+
+def _message(one: Seen, shape: Shape, moving: str) -> Message:
+    plain, _ = parted(one.cargo.properties, shape.name)
+    properties = packed(plain, shape.properties, batch_pb2.BatchObject.Properties)
+    vectors = _all_vectors(one, moving)
+    made = batch_pb2.BatchObject(collection=shape.name, uuid=str(one.uuid), tenant=one.tenant, properties=properties)
+    unnamed = vectors.pop("", None)
+    if unnamed is not None:
+        made.vector_bytes = np.ascontiguousarray(unnamed, dtype="<f4").tobytes()
+    made.vectors.extend(message_of(name, vector) for name, vector in vectors.items())
+    return made
+
+
+def _refer(connection: Connection, shape: Shape, objects: Sequence[Seen]) -> dict[Key, str]:
+    lines: list[tuple[Key, dict[str, str]]] = []
+    for one in objects:
+        _, beacons = parted(one.cargo.properties, shape.name)
+        tenant = {"tenant": one.tenant} if one.tenant else {}
+        for name, targets in beacons.items():
+            start = f"weaviate://localhost/{shape.name}/{one.uuid}/{name}"
+            lines += [(one.key, {"from": start, "to": target, **tenant}) for target in targets]
+    failed: dict[Key, str] = {}
+    for begin in range(0, len(lines), REFERENCES_AT_ONCE):
+        some = lines[begin : begin + REFERENCES_AT_ONCE]
+        body = [line for _, line in some]
+        told = connection.rest("POST", f"/batch/references{_query(shape, '')}", body=body, index=shape.name)
+        failed.update((key, why) for (key, _), one in zip(some, told, strict=True) if (why := _refusal(one)))
+    return failed
+
+
+def _all_vectors(one: Seen, moving: str) -> dict[str, Vector]:
+    return {**one.cargo.vectors, **({} if one.vector is None else {moving: one.vector})}
+
+
+def _json_vectors(vectors: Mapping[str, Vector]) -> dict[str, object]:
+    named = {name: vector.tolist() for name, vector in vectors.items() if name}
+    unnamed = {"vector": vectors[""].tolist()} if "" in vectors else {}
+    return {**unnamed, **({"vectors": named} if named else {})}
+
+
+def _refusal(told: Mapping[str, object]) -> str:
+    result = cast("Mapping[str, object]", told.get("result") or {})
+    errors = cast("Mapping[str, object]", result.get("errors") or {}).get("error")
+    return "; ".join(str(one["message"]) for one in cast("Sequence[Mapping[str, object]]", errors or ()))
+
+
+def _query(shape: Shape, tenant: str) -> str:
+    options = {**({"tenant": tenant} if tenant else {}), **({"consistency_level": "QUORUM"} if shape.copies > 1 else {})}
+    return f"?{urlencode(options)}" if options else ""
+
+
+def _tenant(key: Key) -> str:
+    return str(key[0]) if len(key) > 1 else ""

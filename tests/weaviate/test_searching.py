@@ -1,0 +1,128 @@
+"""A search by the physical name: dense, filtered, hybrid and exact, in one tenant, and never in a foreign space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transvase.core.errors import BadValue, SpaceMismatch, Superseded, UnknownName
+from transvase.core.space import Vectors
+from weaviate_objects import NEW, OLD, WIDTH, Plot, encoded, plotted, uid, vector
+from weaviate_server import Node, one_node
+
+pytestmark = pytest.mark.weaviate
+
+TIMES = {"invertedIndexConfig": {"indexTimestamps": True}}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Node]:
+    with one_node() as node:
+        yield node
+
+
+@pytest.fixture
+def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
+    with plotted(server, tmp_path, **TIMES) as made:
+        yield made
+
+
+def test_a_search_finds_what_an_exact_one_finds(plot: Plot) -> None:
+    for number in range(40):
+        plot.write(
+            number, f"text {number}", **({} if number % 2 else {"properties": {"body": f"text {number}", "team": "deep blue"}})
+        )
+    index = plot.index(plot.live)
+    for number in (3, 8):
+        query = encoded(OLD, [f"text {number}"], WIDTH)
+        near, exact = index.search(query, 5), index.search(query, 5, exact=True)
+        assert near.hits[0].key == (uid(number),)
+        assert near.hits[0].score == pytest.approx(1.0, abs=1e-5)
+        assert [hit.key for hit in near.hits] == [hit.key for hit in exact.hits]
+        assert [hit.score for hit in near.hits] == pytest.approx([hit.score for hit in exact.hits], abs=1e-5)
+        assert (near.hits[0].text, near.generation) == (f"text {number}", 7)
+    both = index.nearest(Vectors(OLD.space, np.vstack([encoded(OLD, [f"text {n}"], WIDTH).matrix for n in (3, 8)])), 2)
+    assert [answer.hits[0].key for answer in both] == [(uid(3),), (uid(8),)]
+
+
+def test_a_filter_is_equality_and_not_a_word_in_common(plot: Plot) -> None:
+    teams = ["blue", "deep blue", "red"]
+    for number in range(30):
+        plot.write(number, f"text {number}", properties={"body": f"text {number}", "team": teams[number % 3]})
+    index, query = plot.index(plot.live), encoded(OLD, ["text 0"], WIDTH)
+    for exact in (False, True):
+        found = index.search(query, 20, where={"team": "blue"}, exact=exact)
+        assert len(found.hits) == 10
+        assert {hit.metadata["team"] for hit in found.hits} == {"blue"}
+        either = index.search(query, 30, where={"team": ["blue", "red"]}, exact=exact)
+        assert len(either.hits) == 20
+    with pytest.raises(UnknownName, match="colour"):
+        index.search(query, 5, where={"colour": "blue"})
+    with pytest.raises(BadValue):
+        index.search(query, 0)
+
+
+def test_words_weigh_beside_the_vector(plot: Plot) -> None:
+    plot.write(1, "a needle in the hay")
+    for number in range(2, 12):
+        plot.write(number, f"straw {number}")
+    index, query = plot.index(plot.live), encoded(OLD, ["straw 5"], WIDTH)
+    assert index.search(query, 1, text="needle", lexical=0.0).hits[0].key == (uid(5),)
+    assert index.search(query, 1, text="needle", lexical=1.0).hits[0].key == (uid(1),)
+    with pytest.raises(BadValue):
+        index.search(query, 1, text="needle", lexical=1.5)
+
+
+def test_a_search_in_a_foreign_space_or_a_collection_that_is_gone_is_refused(plot: Plot) -> None:
+    plot.write(1, "a")
+    with pytest.raises(SpaceMismatch):
+        plot.index(plot.live).search(encoded(NEW, ["a"], WIDTH), 1)
+    plot.application.web.delete(f"/v1/schema/{plot.live.site}")
+    with pytest.raises(Superseded):
+        plot.index(plot.live).search(encoded(OLD, ["a"], WIDTH), 1)
+
+
+def test_a_search_among_tenants_names_one(server: Node, tmp_path: Path) -> None:
+    with plotted(server, tmp_path, multiTenancyConfig={"enabled": True}) as plot:
+        plot.application.tenants(plot.live.site, a="ACTIVE", b="ACTIVE")
+        for tenant in ("a", "b"):
+            plot.write(1, f"of {tenant}", tenant=tenant)
+        index, query = plot.index(plot.live), encoded(OLD, ["of b"], WIDTH)
+        with pytest.raises(BadValue, match="tenant"):
+            index.search(query, 5)
+        for exact in (False, True):
+            found = index.search(query, 5, where={"tenant": "a"}, exact=exact)
+            assert [hit.key for hit in found.hits] == [("a", uid(1))]
+        assert [hit.key for hit in index.nearest(query, 1)[0].hits] == [("b", uid(1))]
+        index.warm(query)
+
+
+@pytest.mark.parametrize(("metric", "distance"), [("ip", "dot"), ("l2", "l2-squared")])
+def test_scores_are_those_of_the_metric(server: Node, tmp_path: Path, metric: str, distance: str) -> None:
+    from dataclasses import replace
+
+    with plotted(server, tmp_path, vectorIndexConfig={"distance": distance}) as plot:
+        plot.application.put(
+            plot.live.site, *({"id": str(uid(n)), "properties": {"body": "x"}, "vector": vector(n)} for n in range(9))
+        )
+        index = plot.index(replace(plot.live, metric=metric))
+        query = Vectors(OLD.space, np.array([vector(77)], dtype=np.float32))
+        near, exact = index.search(query, 4), index.search(query, 4, exact=True)
+        assert [hit.key for hit in near.hits] == [hit.key for hit in exact.hits]
+        assert [hit.score for hit in near.hits] == pytest.approx([hit.score for hit in exact.hits], rel=1e-4)
+        one = np.array(vector(next(n for n in range(9) if (uid(n),) == near.hits[0].key)))
+        wanted = one @ query.matrix[0] if metric == "ip" else -np.linalg.norm(one - query.matrix[0])
+        assert near.hits[0].score == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_building_waits_for_what_is_queued_and_is_over_at_once_here(plot: Plot) -> None:
+    plot.write(1, "a")
+    told_: list[str] = []
+    plot.index(plot.live).build(lambda what, _, __: told_.append(what))
+    assert set(told_) <= {"indexing"}
+    plot.index(plot.live).warm(encoded(OLD, ["a"], WIDTH))
+
+
+# ---------------------------------------------------------------- sweeping
