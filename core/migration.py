@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from .errors import IllegalMove, NotReady
 from .verdict import Verdict
@@ -76,6 +76,25 @@ class Migration:
     def ended(self) -> bool:
         """True when nothing leads on from its phase."""
         return self.phase in ENDED
+
+    def facts(self) -> dict[str, object]:
+        """What a journal keeps of it as one JSON object, beside alias, attempt, version and phase, which it looks up by."""
+        verdict = self.verdict.as_json() if self.verdict else None
+        return {"source": self.source, "target": self.target, "paused": self.paused, "verdict": verdict}
+
+    @classmethod
+    def from_facts(cls, alias: str, attempt: int, *, version: int, phase: str, facts: Mapping[str, Any]) -> Migration:
+        """The record that ``facts`` were made of."""
+        return cls(
+            alias=alias,
+            attempt=attempt,
+            source=facts["source"],
+            target=facts["target"],
+            phase=Phase(phase),
+            version=version,
+            verdict=Verdict.from_json(facts["verdict"]) if facts.get("verdict") else None,
+            paused=bool(facts.get("paused")),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

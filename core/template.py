@@ -16,7 +16,7 @@ Reading = Callable[[Mapping[str, object]], str | None]
 
 def reading(expression: str, columns: Collection[str]) -> Reading:
     """The function that reads ``expression`` from a row of these columns; BadValue where it is not valid."""
-    if "{" not in expression and "}" not in expression:
+    if _bare(expression):
         return _column(_known(expression, expression, columns))
     return _template(expression, columns)
 
@@ -29,16 +29,35 @@ def _column(name: str) -> Reading:
     return read
 
 
-def _template(expression: str, columns: Collection[str]) -> Reading:
+def columns_of(expression: str, *, called: str = "column") -> list[str]:
+    """The columns that ``expression`` reads, in its order; BadValue where it is no template, in the store's own word for them."""
+    if _bare(expression):
+        return [expression]
+    return [field for _, field in _pieces(expression, called=called) if field is not None]
+
+
+def _bare(expression: str) -> bool:
+    return "{" not in expression and "}" not in expression
+
+
+def _pieces(expression: str, *, called: str = "column") -> list[tuple[str, str | None]]:
+    """Literal texts, each with the column that follows it."""
     try:
-        parts = [(literal, field, spec, conversion) for literal, field, spec, conversion in Formatter().parse(expression)]
+        parts = list(Formatter().parse(expression))
     except ValueError as error:
         raise BadValue("text expression", expression, why=f"it is not a valid template ({error})") from error
     if any(spec or conversion for _, _, spec, conversion in parts):
-        raise BadValue("text expression", expression, why="a template takes bare column names only, without a format")
-    pieces = [(literal, None if field is None else _known(expression, field, columns)) for literal, field, _, _ in parts]
-    if not any(name for _, name in pieces):
-        raise BadValue("text expression", expression, why="it names no column, so every record would have the same text")
+        raise BadValue("text expression", expression, why=f"a template takes bare {called} names only, without a format")
+    if not any(field for _, field, _, _ in parts):
+        raise BadValue("text expression", expression, why=f"it names no {called}, so every record would have the same text")
+    return [(literal, field) for literal, field, _, _ in parts]
+
+
+def _template(expression: str, columns: Collection[str]) -> Reading:
+    pieces = _pieces(expression)
+    for _, name in pieces:
+        if name is not None:
+            _known(expression, name, columns)
 
     def read(row: Mapping[str, object]) -> str | None:
         text: list[str] = []

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from transvase.core.errors import Moved
-from transvase.core.migration import Migration, Phase
+from transvase.core.migration import Migration
 from transvase.core.ports import Event
-from transvase.core.verdict import Verdict
 
 from . import statements
 from .pages import Pages, myself
@@ -29,32 +28,16 @@ class LedgerJournal:
         if not rows:
             return None
         attempt, version, phase, body = rows[0]
-        facts = json.loads(body)
-        return Migration(
-            alias=alias,
-            attempt=attempt,
-            source=facts["source"],
-            target=facts["target"],
-            phase=Phase(phase),
-            version=version,
-            verdict=Verdict.from_json(facts["verdict"]) if facts.get("verdict") else None,
-            paused=bool(facts.get("paused")),
-        )
+        return Migration.from_facts(alias, attempt, version=version, phase=phase, facts=json.loads(body))
 
     def save(self, migration: Migration, *, expect: int | None) -> None:
         """Keep it under the version that was read; Moved when another was saved in between."""
-        facts = {
-            "source": migration.source,
-            "target": migration.target,
-            "paused": migration.paused,
-            "verdict": migration.verdict.as_json() if migration.verdict else None,
-        }
         values: dict[str, object] = {
             "alias": migration.alias,
             "attempt": migration.attempt,
             "version": migration.version,
             "phase": migration.phase.value,
-            "body": json.dumps(facts),
+            "body": json.dumps(migration.facts()),
         }
         with self.pages().write("writing the journal") as run:
             done = run(statements.BEGIN, values) if expect is None else run(statements.SAVE, {**values, "expect": expect})

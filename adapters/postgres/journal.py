@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.types.json import Jsonb
 from transvase.core.errors import Moved
-from transvase.core.migration import Migration, Phase
+from transvase.core.migration import Migration
 from transvase.core.ports import Event
-from transvase.core.verdict import Verdict
 
 from . import aliases
 from .connections import Connections
@@ -32,16 +31,7 @@ class PostgresJournal:
         if row is None:
             return None
         attempt, version, phase, facts = row
-        return Migration(
-            alias=alias,
-            attempt=attempt,
-            source=facts["source"],
-            target=facts["target"],
-            phase=Phase(phase),
-            version=version,
-            verdict=Verdict.from_json(facts["verdict"]) if facts.get("verdict") else None,
-            paused=bool(facts.get("paused")),
-        )
+        return Migration.from_facts(alias, attempt, version=version, phase=phase, facts=facts)
 
     def save(self, migration: Migration, *, expect: int | None) -> None:
         """Keep it under the version that was read; Moved when another was saved in between."""
@@ -51,14 +41,7 @@ class PostgresJournal:
             "version": migration.version,
             "phase": migration.phase.value,
             "expect": expect,
-            "facts": Jsonb(
-                {
-                    "source": migration.source,
-                    "target": migration.target,
-                    "paused": migration.paused,
-                    "verdict": migration.verdict.as_json() if migration.verdict else None,
-                }
-            ),
+            "facts": Jsonb(migration.facts()),
         }
         with self.connections.use("writing the journal") as c:
             try:

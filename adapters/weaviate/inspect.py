@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.ports import Declaration, Proposal
+from transvase.core.template import columns_of
 
 from . import rights
 from .control import Control
@@ -114,7 +114,7 @@ def _check_vector(name: str, kind: VectorKind) -> None:
 
 def _check_text(raw: Mapping[str, Any], text: str) -> None:
     kinds = {str(prop["name"]): str(prop["dataType"][0]) for prop in raw.get("properties") or ()}
-    for field in _fields(text):
+    for field in columns_of(text, called="property"):
         if field not in kinds:
             there = ", ".join(kinds) or "none"
             raise BadValue("text expression", text, why=f"{raw['class']} has no property {field!r}; its properties are {there}")
@@ -124,22 +124,6 @@ def _check_text(raw: Mapping[str, Any], text: str) -> None:
                 text,
                 why=f"the property {field!r} is of type {kinds[field]}; those of {', '.join(TEXTS)} have a text",
             )
-
-
-def _fields(text: str) -> list[str]:
-    """The properties that a template (``{title} {body}``) or a bare name reads."""
-    if "{" not in text and "}" not in text:
-        return [text]
-    try:
-        parts = list(Formatter().parse(text))
-    except ValueError as error:
-        raise BadValue("text expression", text, why=f"it is not a valid template ({error})") from error
-    if any(spec or conversion for _, _, spec, conversion in parts):
-        raise BadValue("text expression", text, why="a template takes bare property names only, without a format")
-    fields = [field for _, field, _, _ in parts if field is not None]
-    if not fields:
-        raise BadValue("text expression", text, why="it names no property, so every object would have the same text")
-    return fields
 
 
 def _check_rights(connection: Connection, alias: str, name: str, *, tenants: bool) -> None:

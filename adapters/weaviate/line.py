@@ -1,7 +1,8 @@
 """One host of the server: its REST client and its gRPC channel, and how each of them is set up.
 
-The driver's own client is not used for this: it asks PyPI for its version at each connect, sits in silent retries for up to half
-a minute when a node takes no writes, and gives no access to raw objects. Its generated messages are what goes over the wire.
+The driver's own client is not used for this: it asks a package index for its version at each connect, sits in silent retries for
+up to half a minute when a node takes no writes, and gives no access to raw objects. Its generated messages are what goes over
+the wire.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class _Study:
     """The vectors, words and pairs of lesson and measured queries together; measured queries come first."""
 
     def __init__(self, survey: Survey) -> None:
-        self._ground = survey
+        self._survey = survey
         everyone = (*survey.data.queries, *survey.lesson.queries)
         self.asked: Matrix = np.concatenate([survey.asked, survey.taught])
         at = {document.id: row for row, document in enumerate(survey.data.documents)}
@@ -195,10 +195,10 @@ class _Study:
 
     def rounds(self, *, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Pairs to learn from with measured queries to answer; every measured query is answered once."""
-        measured = np.arange(len(self._ground.data.queries))
+        measured = np.arange(len(self._survey.data.queries))
         if len(self._lesson) >= ENOUGH:
             return [(self._lesson, measured)]
-        fold = np.array([sha256(f"{seed} {name}".encode()).digest()[0] % FOLDS for name in self._ground.families])
+        fold = np.array([sha256(f"{seed} {name}".encode()).digest()[0] % FOLDS for name in self._survey.families])
         return [
             (np.concatenate([self._lesson, self._own[fold[self._own[:, 0]] != number]]), measured[fold == number])
             for number in range(FOLDS)
@@ -208,7 +208,7 @@ class _Study:
     def answers(self, probe: Probe, held: NDArray[np.intp]) -> dict[float, Found]:
         """The nearest documents of the measured queries ``held`` by the probe, for each share."""
         of = self.words_asked.take(held)
-        queries, documents = self.asked[held], self._ground.documents
+        queries, documents = self.asked[held], self._survey.documents
         asked, told = probe.shift(queries, of), probe.shift(documents, self.words_told)
         return {share: nearest(queries + np.float32(share) * asked, _moved(documents, told, share), k=DEPTH) for share in SHARES}
 

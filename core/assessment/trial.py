@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from transvase.core.encoders import load
@@ -24,12 +24,11 @@ from transvase.core.evaluation.metrics import Scores
 from transvase.core.evaluation.ranking import nearest
 from transvase.core.ports import Progress
 from transvase.core.space import Role
+from transvase.core.training import Rung, Trained, TrainSettings, train
+from transvase.core.training.weights.fixed import is_fixed
 
 from .intervals import Interval, interval
 from .survey import Matrix, Survey, blocks, encoded, way
-
-if TYPE_CHECKING:
-    from transvase.core.training import Trained
 
 FOUND: Final = 10
 """Hits of each list whose documents the two models rank again."""
@@ -82,9 +81,6 @@ def trial(directory: Path, base: str, *, survey: Survey, minutes: float, seed: i
         data, out = Path(place) / "data", Path(place) / "model"
         _write_lesson(directory, survey.lesson, data)
         try:
-            from transvase.core.training import TrainSettings, train
-            from transvase.core.training.weights.fixed import is_fixed
-
             if is_fixed(base):
                 return (
                     f"no trial run was possible: the weights of {base} cannot be tuned here; "
@@ -120,9 +116,10 @@ def _pairs(lesson: Judged) -> int:
 
 def _seen(trained: Trained) -> int:
     """Rows that the first fine-tuning got to see, repeated ones counted again."""
-    batch = trained.facts.get("batch", 0)
+    batch, steps = (trained.facts.get(f"{Rung.TUNE} {what}", 0) for what in ("batch", "steps"))
     assert isinstance(batch, int)
-    return batch * max((point.step for point in trained.curve if point.rung == "fine-tune"), default=0)
+    assert isinstance(steps, int)
+    return batch * steps
 
 
 def _ways(data: Judged, lexical: Hits, asked: Matrix, told: Matrix, *, seed: int) -> tuple[Scores, Scores, Scores]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from .frozen.adapting import adapt, adapter_fits
 from .ladder import ADAPTERS, Rung, Standing, worth_climbing
 from .opening import replayed
-from .plan import PAIRS_A_TEXT, Clock
 from .tuning.tune import trained_weights, tune
 from .workshop import Workshop
 
@@ -58,20 +57,15 @@ def _tuned(shop: Workshop, rung: Rung) -> Standing:
 
 def _two(shop: Workshop) -> bool:
     """Whether a second fine-tuning is to follow: only where there is time for two passes over the pairs."""
-    if Rung.SECOND not in shop.settings.rungs or _budget(shop.clock) < SECOND_S:
-        return False
-    return shop.clock.budget_s is None or shop.clock.share(PAIRS_A_TEXT) * shop.texts_per_s >= 2 * len(shop.lesson.pairs)
-
-
-def _budget(clock: Clock) -> float:
-    return math.inf if clock.budget_s is None else clock.budget_s
+    budget = shop.clock.share(1)
+    return Rung.SECOND in shop.settings.rungs and budget >= SECOND_S and shop.pairs_in(budget) >= 2 * len(shop.lesson.pairs)
 
 
 def _seconds(shop: Workshop, rung: Rung) -> float:
     """What a fine-tuning may take, mining and validations included, with time kept to ask the guard and go one step back."""
     if not math.isfinite(shop.left):
         return math.inf
-    afterwards = shop.guard_s + (shop.exam_s + shop.guard_s if _budget(shop.clock) >= SECOND_S else 0.0)
+    afterwards = shop.guard_s + (shop.exam_s + shop.guard_s if shop.clock.share(1) >= SECOND_S else 0.0)
     if rung is Rung.TUNE and _two(shop):
         return FIRST_SHARE * (shop.left - 2 * afterwards)
     return shop.left - afterwards

@@ -52,10 +52,13 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
     run = _opened(settings, learner)
     if not isinstance(learner, Fixed):
         # Whether bf16 pays is measured, and a busy machine measures otherwise: a run that goes on must compute as it began.
-        learner = replace(learner, fast=bool(run.decided(f"bf16-{learner.model.device.type}", measured=learner.fast)))
+        pays = learner.fast
+        learner = replace(learner, fast=bool(run.decided(f"bf16-{learner.model.device.type}", measure=lambda: pays)))
     ranks.told(learner.fast)
     # The exam's size follows from it, and what an earlier process of this run was marked with must be what this one asks.
-    speed = run.decided("texts-per-s", measured=_texts_per_s(learner, lesson, seed=settings.seed)) if clock.budget_s else 0.0
+    speed = 0.0
+    if clock.budget_s:
+        speed = run.decided("texts-per-s", measure=lambda: _texts_per_s(learner, lesson, seed=settings.seed))
     exam = draw(lesson.validation, size=exam_size(clock, texts_per_s=speed), seed=settings.seed)
     guard, notes = _guard(settings, clock, speed=speed)
     shelf = Shelf(learner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from transvase.core.space import Role
 
 from .ladder import Standing
 from .lessons.lesson import Lesson
-from .plan import Clock
+from .plan import PAIRS_A_TEXT, Clock
 from .records.rundir import RunDirectory
 from .settings import CurvePoint, TrainSettings
 from .weights.collapse import Spread, alarm, spread
@@ -106,6 +107,10 @@ class Workshop:
     def left(self) -> float:
         """Seconds for whatever comes next: what is needed for writing is not among them."""
         return self.clock.left - self.reserve_s
+
+    def pairs_in(self, seconds: float) -> float:
+        """Rows that a fine-tuning is expected to see in so many seconds; infinite for infinite ones."""
+        return seconds if math.isinf(seconds) else max(0.0, seconds) * PAIRS_A_TEXT * self.texts_per_s
 
     def _encoded(self, texts: Sequence[str], role: Role, *, label: str) -> NDArray[np.float32]:
         def passed(count: int) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+from transvase.core.training.ladder import Rung
 from transvase.core.training.records.rundir import RunDirectory, open_run
 from transvase.core.training.settings import TrainSettings
+from transvase.core.training.tuning.tune import batch_of
 
 
 def opened(place: Path) -> RunDirectory:
@@ -13,30 +16,54 @@ def opened(place: Path) -> RunDirectory:
 
 
 def test_a_run_that_goes_on_keeps_what_its_first_process_measured(tmp_path: Path) -> None:
-    assert opened(tmp_path).decided("bf16-cpu", measured=True)
+    assert opened(tmp_path).decided("bf16-cpu", measure=lambda: True)
 
     again = opened(tmp_path)
     assert again.resumed
-    assert again.decided("bf16-cpu", measured=False)
-    assert not again.decided("bf16-cuda", measured=False)
+    assert again.decided("bf16-cpu", measure=lambda: False)
+    assert not again.decided("bf16-cuda", measure=lambda: False)
 
 
 def test_a_speed_is_kept_so_that_the_exam_stays_the_same(tmp_path: Path) -> None:
-    assert opened(tmp_path).decided("texts-per-s", measured=12.5) == 12.5
-    assert opened(tmp_path).decided("texts-per-s", measured=99.0) == 12.5
+    assert opened(tmp_path).decided("texts-per-s", measure=lambda: 12.5) == 12.5
+    assert opened(tmp_path).decided("texts-per-s", measure=lambda: 99.0) == 12.5
 
 
 def test_a_new_run_decides_anew(tmp_path: Path) -> None:
     run = opened(tmp_path)
-    run.decided("bf16-cpu", measured=True)
+    run.decided("bf16-cpu", measure=lambda: True)
     run.close()
 
-    assert not opened(tmp_path).decided("bf16-cpu", measured=False)
+    assert not opened(tmp_path).decided("bf16-cpu", measure=lambda: False)
 
 
 def test_a_decision_that_a_kill_cut_short_is_made_again(tmp_path: Path) -> None:
     run = opened(tmp_path)
     (run.stages / "bf16-cpu.json").write_text("tr")
 
-    assert not run.decided("bf16-cpu", measured=False)
-    assert not opened(tmp_path).decided("bf16-cpu", measured=True)
+    assert not run.decided("bf16-cpu", measure=lambda: False)
+    assert not opened(tmp_path).decided("bf16-cpu", measure=lambda: True)
+
+
+def test_a_run_that_goes_on_with_less_time_keeps_its_batches_and_so_finds_what_it_finished(tmp_path: Path) -> None:
+    """The weights of a fine-tuning lie under the number of its batch."""
+
+    def batch(seconds: float) -> int:
+        shop = SimpleNamespace(settings=SimpleNamespace(batch=None), run=opened(tmp_path), pairs_in=lambda given: 100 * given)
+        return batch_of(shop, Rung.TUNE, 24_000, seconds=seconds)
+
+    assert batch(600.0) == 64
+    assert batch(1.0) == 64
+
+
+def test_what_is_known_is_not_measured_again(tmp_path: Path) -> None:
+    asked = []
+
+    def measure() -> float:
+        asked.append(1)
+        return 12.5
+
+    for _ in range(2):
+        opened(tmp_path).decided("texts-per-s", measure=measure)
+
+    assert len(asked) == 1

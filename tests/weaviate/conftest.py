@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from transvase.adapters.weaviate.address import Address
 from transvase.adapters.weaviate.connection import Connection, connected
 from transvase.adapters.weaviate.credentials import Credentials
 from weaviate_ground import Guarded, guarded_node, self_provided
+from weaviate_objects import Plot, plotted
 from weaviate_server import Node, one_node
 
 _numbers = count(1)
@@ -29,6 +31,20 @@ def connection(node: Node) -> Iterator[Connection]:
     made = connected(Address.parse(node.url), Credentials())
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Node]:
+    """A server of a module's own, which its tests may kill, freeze and restart."""
+    with one_node() as running:
+        yield running
+
+
+@pytest.fixture
+def plot(server: Node, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Plot]:
+    """A live collection and its shadow; a module's ``SCHEMA`` says what they have beside the usual."""
+    with plotted(server, tmp_path, **getattr(request.module, "SCHEMA", {})) as made:
+        yield made
 
 
 @pytest.fixture

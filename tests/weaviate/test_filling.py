@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from transvase.adapters.weaviate.reading import Lens, page
@@ -12,24 +9,11 @@ from transvase.adapters.weaviate.shape import shape_of
 from transvase.core.errors import BadValue, NotReady, SpaceMismatch, Superseded
 from transvase.core.figures import Place
 from transvase.core.record import Record
-from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, plotted, uid
-from weaviate_server import Node, one_node
+from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, uid
 
 pytestmark = pytest.mark.weaviate
 
-TIMES = {"invertedIndexConfig": {"indexTimestamps": True}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
-
-
-@pytest.fixture
-def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
-    with plotted(server, tmp_path, **TIMES) as made:
-        yield made
+SCHEMA = {"invertedIndexConfig": {"indexTimestamps": True}}
 
 
 def carrying(plot: Plot) -> list[Record]:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from transvase.adapters.weaviate.paying import Paying, read_now
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded
 from transvase.core.figures import Debt, Payment
 from transvase.core.record import Key, Record
-from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, plotted, uid
-from weaviate_server import Node, one_node
+from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, uid
 
 pytestmark = pytest.mark.weaviate
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
-
-
-@pytest.fixture
-def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
-    with plotted(server, tmp_path) as made:
-        yield made
 
 
 def held(plot: Plot, number: int, *, live: bool = False) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -10,17 +9,11 @@ from threading import Event
 import numpy as np
 import pytest
 from weaviate_objects import ALIAS, NEW, OLD, Plot, encoded, plotted, uid
-from weaviate_server import Node, one_node
+from weaviate_server import Node
 
 pytestmark = pytest.mark.weaviate
 
 STEPS, KEYS = 25, 6
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
 
 
 def write(plot: Plot, seed: int) -> None:

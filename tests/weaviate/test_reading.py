@@ -11,23 +11,11 @@ from transvase.adapters.weaviate.reading import Lens, fetch, page, pages
 from transvase.adapters.weaviate.shape import shape_of
 from transvase.core.errors import Superseded, UnknownName
 from weaviate_objects import NEW, OLD, WIDTH, Plot, collection, encoded, plotted, text_property, uid, vector
-from weaviate_server import Node, one_node, three_nodes
+from weaviate_server import Node, three_nodes
 
 pytestmark = pytest.mark.weaviate
 
 TENANTS = {"multiTenancyConfig": {"enabled": True}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
-
-
-@pytest.fixture
-def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
-    with plotted(server, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

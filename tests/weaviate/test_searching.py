@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,11 @@ import pytest
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded, UnknownName
 from transvase.core.space import Vectors
 from weaviate_objects import NEW, OLD, WIDTH, Plot, encoded, plotted, uid, vector
-from weaviate_server import Node, one_node
+from weaviate_server import Node
 
 pytestmark = pytest.mark.weaviate
 
-TIMES = {"invertedIndexConfig": {"indexTimestamps": True}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
-
-
-@pytest.fixture
-def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
-    with plotted(server, tmp_path, **TIMES) as made:
-        yield made
+SCHEMA = {"invertedIndexConfig": {"indexTimestamps": True}}
 
 
 def test_a_search_finds_what_an_exact_one_finds(plot: Plot) -> None:

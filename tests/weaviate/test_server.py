@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
-from weaviate_server import VARIABLE, Node, binary, one_node, three_nodes
+from weaviate_server import VARIABLE, Node, binary, three_nodes
 
 pytestmark = pytest.mark.weaviate
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
 
 
 def test_a_variable_that_names_no_program_fails_and_does_not_skip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,11 @@ from transvase.adapters.weaviate.walking import Fault, Sides, Tally, faults, mer
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.record import Key
 from weaviate_objects import ALIAS, WIDTH, Plot, collection, plotted, uid, vector
-from weaviate_server import Node, one_node
+from weaviate_server import Node
 
 pytestmark = pytest.mark.weaviate
 
-TIMES = {"invertedIndexConfig": {"indexTimestamps": True}}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Node]:
-    with one_node() as node:
-        yield node
-
-
-@pytest.fixture
-def plot(server: Node, tmp_path: Path) -> Iterator[Plot]:
-    with plotted(server, tmp_path, **TIMES) as made:
-        yield made
+SCHEMA = {"invertedIndexConfig": {"indexTimestamps": True}}
 
 
 def sides(plot: Plot, *, deep: bool = True) -> Sides:

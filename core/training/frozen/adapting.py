@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transvase.core.evaluation.exam import Exam
 from transvase.core.evaluation.metrics import Scores
 from transvase.core.space import Role, Side
-from transvase.core.training.ladder import Rung, Standing
+from transvase.core.training.ladder import ADAPTERS, Rung, Standing
 from transvase.core.training.lessons.lesson import LEAST_PAIRS
 from transvase.core.training.lessons.pairs import Pair
 from transvase.core.training.lessons.table import answers_to_avoid
@@ -135,7 +135,7 @@ def _most(shop: Workshop) -> int:
 
 def _alone(shop: Workshop) -> bool:
     """Whether nothing else will need the time: the weights cannot be tuned, or nobody asked for it."""
-    return isinstance(shop.learner, Fixed) or SIDES.keys() >= set(shop.settings.rungs)
+    return isinstance(shop.learner, Fixed) or set(shop.settings.rungs) <= set(ADAPTERS)
 
 
 def _marked(shop: Workshop, exam: Exam, rung: Rung, matrix: NDArray[np.float32]) -> Scores:

@@ -106,7 +106,7 @@ def _card(trained: Trained, settings: TrainSettings, *, loading: str) -> str:
         pairs=facts["pairs"],
         negatives=facts.get("negatives", 0),
         rate=f"{settings.rate:g}",
-        batch=settings.batch or facts.get("batch", "none"),
+        batch=facts.get(f"{trained.rung} batch", "none"),
         length=settings.train_length,
         seed=settings.seed,
         exam=facts["exam_documents"],

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -52,14 +52,14 @@ class RunDirectory:
         place.mkdir(parents=True, exist_ok=True)
         return place
 
-    def decided(self, name: str, *, measured: float) -> float:
+    def decided(self, name: str, *, measure: Callable[[], float]) -> float:
         """A measurement that decides something (True is 1): what the first process of this run measured, also after a kill."""
         path = self.stages / f"{name}.json"
         try:
             return float(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             pass
-        partial = path.with_suffix(".partial")
+        measured, partial = measure(), path.with_suffix(".partial")
         partial.write_text(json.dumps(measured), encoding="utf-8")
         os.replace(partial, path)  # noqa: PTH105  # the atomic one on every platform
         return measured

@@ -10,7 +10,7 @@ from transvase.core.training.lessons.crops import Crop, crops_of
 from transvase.core.training.lessons.mining import Mining, mined_table
 from transvase.core.training.lessons.pairs import Pair
 from transvase.core.training.lessons.table import Table, build, known_wrong, with_crops, with_replay
-from transvase.core.training.plan import BATCHES, MINED_A_TEXT, MINING_SHARE, MOST_POOL, PAIRS_A_TEXT
+from transvase.core.training.plan import BATCHES, MINED_A_TEXT, MINING_SHARE, MOST_POOL
 from transvase.core.training.settings import TrainSettings
 from transvase.core.training.weights.shelf import Shelf
 from transvase.core.training.workshop import Workshop
@@ -42,12 +42,11 @@ def _pairs(shop: Workshop, *, rung: Rung) -> list[Pair]:
 
 def _crops(shop: Workshop, *, rung: Rung, seconds: float) -> list[Crop]:
     """Crops for the first fine-tuning, as many as are asked for and as the time allows beside one pass over the pairs."""
-    wanted = int(shop.settings.crops * len(shop.lesson.pairs))
-    if math.isfinite(seconds):
-        wanted = min(wanted, int(seconds * PAIRS_A_TEXT * shop.texts_per_s) - len(shop.lesson.pairs))
-    if rung is not Rung.TUNE or wanted <= 0:
+    pairs = len(shop.lesson.pairs)
+    wanted = min(shop.settings.crops * pairs, shop.pairs_in(seconds) - pairs)
+    if rung is not Rung.TUNE or wanted < 1:
         return []
-    crops = crops_of(shop.lesson, count=wanted, seed=shop.settings.seed)
+    crops = crops_of(shop.lesson, count=int(wanted), seed=shop.settings.seed)
     shop.facts["crops"] = len(crops)
     return crops
 

@@ -14,7 +14,7 @@ from transvase.core.space import Role
 from transvase.core.training.ladder import Rung, Standing
 from transvase.core.training.lessons.table import Table
 from transvase.core.training.lessons.teacher import taught
-from transvase.core.training.plan import PAIRS_A_TEXT, Pace, batch_size
+from transvase.core.training.plan import Pace, batch_size
 from transvase.core.training.weights.forgetting import best_of, between, sweep
 from transvase.core.training.workshop import Workshop
 
@@ -49,6 +49,7 @@ def tune(
     def attempt(batch: int) -> Course:
         steps = epochs * sum(math.ceil(int(rows) / batch) for rows in np.unique(table.groups, return_counts=True)[1])
         left = seconds - (shop.clock.elapsed - began)
+        shop.facts[f"{rung} batch"] = batch  # that of the last attempt, which had memory enough
         exams = _exams(left, settings.evaluations, exam_s=shop.exam_s)
         order = Order(
             name=rung.value,
@@ -67,18 +68,21 @@ def tune(
         shop.notes.append(f"out of memory: {rung} began again with batches of {batch}")
         shop.learner.restore(start)
 
-    course = halving(_batch(shop, epochs * len(table), seconds - (shop.clock.elapsed - began)), attempt, again=again)
+    batch = batch_of(shop, rung, epochs * len(table), seconds=seconds - (shop.clock.elapsed - began))
+    course = halving(batch, attempt, again=again)
     shop.curve += course.curve
     shop.facts |= {f"{rung} steps": course.curve[-1].step, f"{rung} rows": len(table)}
     return _swept(shop, rung, course, further=last or shop.clock.budget_s is None)
 
 
-def _batch(shop: Workshop, rows: int, seconds: float) -> int:
-    """Pairs in a batch: as asked for, else by how many of so many rows there is time for."""
-    seen = min(rows, int(seconds * PAIRS_A_TEXT * shop.texts_per_s)) if math.isfinite(seconds) else rows
-    batch = shop.settings.batch or batch_size(seen)
-    shop.facts["batch"] = batch
-    return batch
+def batch_of(shop: Workshop, rung: Rung, rows: int, *, seconds: float) -> int:
+    """Pairs in a batch: as asked for, else by how many of so many rows there is time for.
+
+    Decided once in a run: one that goes on has less time left, and must find what it finished under the same number.
+    """
+    if shop.settings.batch is not None:
+        return shop.settings.batch
+    return int(shop.run.decided(f"{rung}-batch", measure=lambda: batch_size(min(rows, shop.pairs_in(seconds)))))
 
 
 def trained_weights(shop: Workshop, rung: Rung) -> dict[str, Any]:
