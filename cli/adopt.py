@@ -15,10 +15,14 @@ from .wiring import enc_as_kept, encoders, opened
 
 @click.command()
 @alias_argument
-@click.option("--table", required=True, help="The table whose rows are searched; schema.table where it is not on the path.")
-@click.option("--key", required=True, metavar="COL[,COL]", help="Column or columns that identify a row.")
-@click.option("--text", required=True, metavar="EXPR", help="The expression whose value is embedded, as SQL over one row.")
-@click.option("--vector", required=True, metavar="COL", help="The column that holds the vectors.")
+@click.option("--table", required=True, help="The table whose rows are searched (schema.table), or the collection.")
+@click.option("--key", default="", metavar="COL[,COL]", help="Column or columns that identify a row; left out for a collection.")
+@click.option(
+    "--text", required=True, metavar="EXPR", help="What is embedded: SQL over one row, or properties as in '{title} {body}'."
+)
+@click.option(
+    "--vector", default="", metavar="COL", help="The column that holds the vectors; a collection's default one if left out."
+)
 @click.option("--encoder", required=True, metavar="ENC", help="The encoder that made them, or `unknown`.")
 @sample_option(SAMPLE)
 @json_option
@@ -30,7 +34,8 @@ def command(
 
     Nothing of the table changes.
     """
-    source = Source(table=table, key=tuple(column.strip() for column in key.split(",")), text=text, vector=vector)
+    columns = tuple(column.strip() for column in key.split(",")) if key.strip() else ()
+    source = Source(table=table, key=columns, text=text, vector=vector)
     with opened(url) as store, progress_to_stderr() as progress:
         found = adopt(
             store, alias, source=source, encoder=enc_as_kept(encoder), encoders=encoders(), sample=sample, progress=progress

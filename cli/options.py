@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
+from transvase.core.errors import BadValue
 
 from .wiring import enc_as_kept
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +57,12 @@ def wait_option(function: F) -> F:
     )(function)
 
 
+def quiet_option(function: F) -> F:
+    """``--quiet DURATION``."""
+    text = "Refuse unless nobody is known to have read the old side for so long: 90s, 15m, 2h, 1d."
+    return click.option("--quiet", "quiet_s", default="0", metavar="DURATION", callback=_seconds, help=text)(function)
+
+
 def sample_option(default: int) -> Callable[[F], F]:
     """``--sample N``."""
 
@@ -62,6 +73,18 @@ def sample_option(default: int) -> Callable[[F], F]:
         )
 
     return add
+
+
+def seconds(text: str, *, named: str) -> float:
+    """``90s``, ``15m``, ``2h``, ``1d`` or a plain number of seconds; BadValue for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise BadValue(named, text, why="say how long with a number and a unit: 90s, 15m, 2h or 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    return seconds(value, named="--quiet")
 
 
 def _kept(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from transvase.migrations.retire import retire
 
-from .options import alias_argument, json_option
+from .options import alias_argument, json_option, quiet_option
 from .output import emit
 from .progress import progress_to_stderr
 from .wiring import opened
@@ -13,11 +13,15 @@ from .wiring import opened
 
 @click.command()
 @alias_argument
-@click.option("--drop", is_flag=True, help="Drop an adopted column instead of renaming it.")
+@click.option(
+    "--drop", is_flag=True, help="Drop an adopted column instead of renaming it, or an adopted collection instead of leaving it."
+)
+@click.option("--take-name", is_flag=True, help="Delete an adopted collection and give its name to the live one.")
+@quiet_option
 @json_option
 @click.pass_obj
-def command(url: str | None, *, alias: str, drop: bool, as_json: bool) -> None:
-    """End the old side of ALIAS; there is no way back. Says how often it was read since the cutover."""
+def command(url: str | None, *, alias: str, drop: bool, take_name: bool, quiet_s: float, as_json: bool) -> None:
+    """End the old side of ALIAS; there is no way back. Says how often it was read since the cutover, and when last."""
     with opened(url) as store, progress_to_stderr() as progress:
-        outcome = retire(store, alias, drop=drop, progress=progress)
+        outcome = retire(store, alias, drop=drop, take_name=take_name, quiet_s=quiet_s, progress=progress)
     emit(outcome.as_json(), as_json)

@@ -16,12 +16,15 @@ from .wiring import encoders, opened
 @click.argument("text")
 @click.option("-k", "k", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many hits.")
 @click.option("--where", "where", multiple=True, metavar="COL=VALUE", help="Only rows with this value; may be given again.")
+@click.option("--lexical", type=float, metavar="WEIGHT", help="How much the words weigh beside the vector, from 0 to 1.")
 @json_option
 @click.pass_obj
-def command(url: str | None, *, alias: str, text: str, k: int, where: tuple[str, ...], as_json: bool) -> None:
+def command(
+    url: str | None, *, alias: str, text: str, k: int, where: tuple[str, ...], lexical: float | None, as_json: bool
+) -> None:
     """Search ALIAS for TEXT, through the index that is live."""
     with opened(url) as store, Retriever(store, alias, encoders=encoders()) as retriever:
-        found = retriever.answer(text, k, where=dict(map(_condition, where)))
+        found = retriever.answer(text, k, where=dict(map(_condition, where)), lexical=lexical)
     hits = [
         {"key": [part if isinstance(part, int) else str(part) for part in hit.key], "score": hit.score, "text": hit.text}
         for hit in found.hits

@@ -32,7 +32,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--minutes", type=float, help="Wall-clock budget of the whole run.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and data give the same draws.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Passes over the pairs, at most.")
-@click.option("--batch", type=int, help="Pairs in a batch (of each process); default: 64, or 32 where pairs or time are few.")
+@click.option(
+    "--batch",
+    type=int,
+    help="Answers in a batch (of each process), with up to 4 questions each; default: 64, or 32 for few pairs or little time.",
+)
 @click.option("--rate", type=float, default=1e-4, show_default=True, help="Highest learning rate.")
 @click.option("--length", type=int, default=64, show_default=True, help="Tokens read of each text while training.")
 @click.option("--negatives", type=int, default=1, show_default=True, help="Mined hard negatives a pair.")

@@ -25,7 +25,7 @@ class Declaration:
     metric: str
     """``cosine``, ``ip`` or ``l2``."""
     form: str
-    """Element type in the store: ``vector`` or ``halfvec``."""
+    """Element type in the store: ``vector`` or ``halfvec`` (Postgres), ``float32`` (Weaviate)."""
     adopted: bool = False
     """True for a place that was the user's before it was ours."""
     shares: str = ""
@@ -48,6 +48,7 @@ class Source:
 
     table: str
     key: tuple[str, ...]
+    """Names of the key's parts, in order; of a collection ``("uuid",)``, or ``("tenant", "uuid")`` where it has tenants."""
     text: str
     vector: str
 

@@ -16,13 +16,13 @@ from .ports import Encoder
 from .space import Role, Space, Vectors
 
 
-def fence(native: int, *, occupied: int, limit: int) -> int:
+def fence(native: int, *, occupied: int, limit: int | None) -> int:
     """Stored width of a target of ``native`` dimensions beside a live index that is ``occupied`` wide.
 
     ``native`` wherever the two already differ; one more where they do not, unless the index type takes no more than
-    ``limit`` dimensions: then ``native``, and there is no such wall.
+    ``limit`` dimensions: then ``native``, and there is no such wall. ``limit`` is None where no limit is met.
     """
-    if native != occupied or native + 1 > limit:
+    if native != occupied or (limit is not None and native + 1 > limit):
         return native
     return native + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from .record import Hit, Key, Record
 from .space import Vectors
@@ -11,9 +12,10 @@ from .space import Vectors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
-    """Counts over all rows of an index and its corpus, all from one snapshot.
+    """Counts over all rows of an index and its corpus, all from one snapshot, or looked at twice where there is none.
 
     A key that stands in the outbox is owed, and counts as nothing else: what is missing, orphaned or stale here was lost.
+    Without a snapshot, what the first look found and the second sees owed or changed counts as nothing either.
     """
 
     records: int
@@ -25,13 +27,14 @@ class Census:
     orphaned: int
     """Vectors whose record is gone or has no text any more."""
     stale: int
-    """Vectors whose recorded text digest is not the digest of the text now (always 0 where no digests are kept)."""
+    """Vectors whose recorded text digest is not the digest of the text now (always 0 where no digests are kept); where whole
+    things move, those whose content is not that of the live side."""
     owed: int
     """Keys in the outbox."""
     zero: int
-    """Vectors of length zero: invisible to a cosine index."""
+    """Vectors of length zero: invisible to a cosine index. 0 where no vector was to be read."""
     broken: int
-    """Vectors that are not finite or not of the declared width."""
+    """Vectors that are not finite or not of the declared width. 0 where no vector was to be read."""
     examples: tuple[Key, ...] = ()
     """A few of the keys that are missing, orphaned, stale, zero or broken."""
 
@@ -61,11 +64,16 @@ class Stretch:
     """The last key of the stretch; None where nothing was left."""
     passed: int
     """Records in it, those without a text among them."""
+    bare: tuple[Record, ...] = ()
+    """Those without a text, where whole things move; none where they would only be ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search gave, with the alias' generation that the same statement saw."""
+    """What a search gave, with the alias' generation that the store had seen when it answered, at most a second old.
+
+    Where the alias lies in the database that is searched, it is what the same statement saw.
+    """
 
     hits: tuple[Hit, ...]
     generation: int
@@ -99,6 +107,27 @@ class Switch:
     """Rows that were owed when it switched."""
     waited_s: float
     """The longest that any session of the database was seen waiting for us while it ran."""
+    agreed_s: float = 0.0
+    """From the step until every node answered with the new side; 0 where one database answers for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Searches of one index that the store has noticed. Ours count too: what proves an index also searches it."""
+
+    count: int | None
+    """Since the store began to count; None: it counts none."""
+    last_s: float | None
+    """Seconds since the last one; None: the store has noticed none."""
+    by: tuple[str, ...] = ()
+    """Who reads, where readers give a name; the latest first."""
+    watched_s: float | None = inf
+    """For how long the store has been noticing them, in seconds; None: it cannot tell when one was."""
+
+    @property
+    def quiet_s(self) -> float | None:
+        """For so long, at least, nobody is known to have read; None: nobody can tell."""
+        return self.watched_s if self.last_s is None else self.last_s
 
 
 @dataclass(frozen=True, slots=True)

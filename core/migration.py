@@ -99,11 +99,12 @@ class Migration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the store shows now. ``allowed`` is how many owed rows the operator accepts; it is a wish, not an observation."""
+    """What the store shows now. ``allowed`` and ``quiet_s`` are wishes of the operator's, and no observations."""
 
     live: str
     owed: int = 0
     allowed: int = 0
+    """How many owed rows the operator accepts."""
     captured: bool = False
     filled: bool = False
     built: bool = False
@@ -112,6 +113,14 @@ class Facts:
     target_there: bool = True
     witness: str = ""
     verdict: Verdict | None = None
+    behind: tuple[str, ...] = ()
+    """Nodes that do not answer with the live index yet; looked at after a switch."""
+    quiet_s: float = 0.0
+    """For how long nobody may have read the old side before it ends; 0: it does not matter."""
+    old_side_quiet_s: float | None = None
+    """For how long nobody is known to have read it; None: nobody can tell."""
+    old_side_readers: tuple[str, ...] = ()
+    """Who read it, where readers give a name; the latest first."""
 
 
 Guard = Callable[[Migration, Facts], str | None]
@@ -171,6 +180,31 @@ def _source_is_retired(_: Migration, facts: Facts) -> str | None:
     return "the source index is still there under its old name" if facts.source_there else None
 
 
+def _every_node_agrees(_: Migration, facts: Facts) -> str | None:
+    if not facts.behind:
+        return None
+    named, does = ", ".join(facts.behind), "does" if len(facts.behind) == 1 else "do"
+    return (
+        f"the alias names {facts.live}, and {named} {does} not answer so yet; see to it that every node can be reached, "
+        "then make the move again: it is recorded when all agree"
+    )
+
+
+def _old_side_is_quiet(migration: Migration, facts: Facts) -> str | None:
+    if not facts.quiet_s or not facts.source_there:
+        return None
+    quiet = facts.old_side_quiet_s
+    if quiet is None:
+        return (
+            f"nobody can tell when {migration.source} was last read, so nobody can say that it is quiet; make sure that no "
+            "reader uses it, then retire it without asking for quiet"
+        )
+    if quiet >= facts.quiet_s:
+        return None
+    by = f" by {', '.join(facts.old_side_readers[:3])}" if facts.old_side_readers else ""
+    return f"{migration.source} was read {quiet:.0f} s ago{by}, and {facts.quiet_s:.0f} s of quiet are asked for"
+
+
 def _target_is_gone(_: Migration, facts: Facts) -> str | None:
     return "the target index is still there" if facts.target_there else None
 
@@ -182,7 +216,7 @@ BEFORE: Final[Mapping[Move, tuple[Guard, ...]]] = {
     Move.LAPSE: (_source_is_live,),
     Move.CUTOVER: (_source_is_live, _writes_are_captured, _is_filled, _verdict_holds, _nothing_owed),
     Move.ROLLBACK: (_target_is_live, _source_was_kept, _writes_are_captured, _nothing_owed),
-    Move.RETIRE: (_target_is_live,),
+    Move.RETIRE: (_target_is_live, _old_side_is_quiet),
     Move.ABORT: (_source_is_live,),
 }
 """What must hold before the effect of a move may be tried."""
@@ -192,8 +226,8 @@ AFTER: Final[Mapping[Move, tuple[Guard, ...]]] = {
     Move.FILL: (_is_filled,),
     Move.PROVE: (_verdict_passed,),
     Move.LAPSE: (),
-    Move.CUTOVER: (_target_is_live,),
-    Move.ROLLBACK: (_source_is_live,),
+    Move.CUTOVER: (_target_is_live, _every_node_agrees),
+    Move.ROLLBACK: (_source_is_live, _every_node_agrees),
     Move.RETIRE: (_target_is_live, _source_is_retired),
     Move.ABORT: (_source_is_live, _target_is_gone),
 }

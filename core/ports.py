@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .declaration import Alias, Declaration, Proposal, Source
-from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Stretch, Switch
-from .migration import Migration
+from .encoder import Encoder
+from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Reads, Stretch, Switch
+from .journal import Journal
 from .record import Key, Record
-from .space import Role, Space, Vectors
+from .space import Vectors
 
 __all__ = [
     "Alias",
@@ -38,33 +39,12 @@ __all__ = [
     "Place",
     "Progress",
     "Proposal",
+    "Reads",
     "Source",
     "Store",
     "Stretch",
     "Switch",
 ]
-
-
-class Encoder(Protocol):
-    """A deterministic function from texts to Vectors of exactly one Space."""
-
-    @property
-    def name(self) -> str:
-        """What the operator called it (ENC): a directory, ``builtin:minilm``, a URL."""
-        ...
-
-    @property
-    def space(self) -> Space:
-        """The one Space of everything it returns."""
-        ...
-
-    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
-        """One row for each text, in order, exactly ``space.dimension`` wide. EncoderFailed when the model breaks."""
-        ...
-
-    def tokens(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has before it is cut at ``space.max_length``."""
-        ...
 
 
 Progress = Callable[[str, int, int], None]
@@ -79,11 +59,17 @@ class Corpus(Protocol):
         ...
 
     def after(self, key: Key | None, *, limit: int) -> list[Record]:
-        """Records in key order after ``key`` (None: from the start), without metadata; fewer than ``limit`` at the end only."""
+        """Records in key order after ``key`` (None: from the start), without metadata; fewer than ``limit`` at the end only.
+
+        Where whole things move, each carries its ``cargo``.
+        """
         ...
 
     def read(self, keys: Sequence[Key]) -> list[Record]:
-        """Those of the keys that are there now, in any order, without metadata."""
+        """Those of the keys that are there now, in any order, without metadata.
+
+        Where a write may have reached one side alone, its newest state is read where it lies.
+        """
         ...
 
     def repeated(self) -> NDArray[np.int64] | None:
@@ -107,11 +93,21 @@ class Index(Protocol):
         """How far the fill of this index has come."""
         ...
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
-        """Write vectors where the index has none yet and the text is still that of the record; keep the place with them.
+    def fill(
+        self,
+        records: Sequence[Record],
+        vectors: Vectors,
+        *,
+        place: Place,
+        lacking: Sequence[Key] = (),
+        bare: Sequence[Record] = (),
+    ) -> int:
+        """Write vectors where the index has none yet and the text is still that of the record; keep the place once all is there.
 
-        ``records`` are those with a text; the keys of ``lacking`` have one too, and are left owed to this index alone. Returns
-        how many were written. All or nothing; SpaceMismatch for foreign vectors, NotReady for a site that was there before it.
+        ``records`` are those with a text; the keys of ``lacking`` have one too, and are left owed to this index alone; those of
+        ``bare`` have none: a store that keeps vectors beside the records ignores them, one that keeps both as one thing writes
+        them too. Returns how many vectors were written. The place is kept only when all of it is written; written again,
+        nothing changes. SpaceMismatch for foreign vectors, NotReady for a site that was there before it.
         """
         ...
 
@@ -123,9 +119,11 @@ class Index(Protocol):
         ...
 
     def owe(self) -> int:
-        """Leave owed, to this site alone, every key whose vector it lacks: missing, zero, or known to be of another text.
+        """Compare with the corpus in key order, and leave owed, to this site alone, every key in which the two differ.
 
-        What is owed already stays as it is. Returns how many keys were added; NotReady while nothing is captured.
+        That is a vector that is missing, zero, or known to be of another text; what the site has too much; and, where whole
+        things move, anything else of them. What is owed already stays as it is. Returns how many keys were added; NotReady
+        while nothing is captured.
         """
         ...
 
@@ -141,16 +139,35 @@ class Index(Protocol):
         """The stored vectors of those keys that have one; None for the matrix when the Space is unknown."""
         ...
 
-    def census(self) -> Census:
-        """Counts over all rows, read where the rows are."""
+    def census(self, *, deep: bool = True) -> Census:
+        """Counts over all rows, read where the rows are. With ``deep=False`` no vector need be read: zero and broken are 0."""
         ...
 
-    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
-        """The ``k`` nearest to the one row of ``query``, best first. SpaceMismatch; Superseded when the index is gone."""
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        *,
+        where: Mapping[str, object] | None = None,
+        exact: bool = False,
+        text: str | None = None,
+        lexical: float | None = None,
+    ) -> Answer:
+        """The ``k`` nearest to the one row of ``query``, best first; with ``lexical`` the words of ``text`` weigh beside it.
+
+        ``transvase.core.hybrid`` says what that weight means. SpaceMismatch; BadValue; Superseded when the index is gone.
+        """
         ...
 
-    def scans(self) -> int:
-        """How often the approximate index has been used since the database began to count."""
+    def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
+        """The ``k`` nearest to each row of ``queries``, best first, by comparing all vectors: one answer for each, in order.
+
+        What ``search`` gives with ``exact=True``, for many queries at the price of as few walks as the store can make do with.
+        """
+        ...
+
+    def reads(self) -> Reads:
+        """How often the approximate index has been used, when last, and by whom, as far as the store can tell."""
         ...
 
 
@@ -162,14 +179,16 @@ class Outbox(Protocol):
         ...
 
     def read(self, *, limit: int) -> list[Debt]:
-        """Some debts, the oldest entries first."""
+        """Some debts that may be paid now, the oldest entries first; what somebody is just writing may be held back."""
         ...
 
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Write each payment where the text is still that of its record and remove vectors of keys that are gone or have no text.
 
-        A debt is settled in the transaction that wrote its vectors. Whose record changed since it was read stays owed by
-        its newer entry; an index that cannot be written just now stays owed alone. Returns how many were settled whole.
+        A debt is settled by what every site that it is owed to is seen to hold: in the transaction that wrote the vectors, or
+        in a look after the writes where there is none. Whose record changed since it was read stays owed by its newer entry;
+        an index that cannot be written just now stays owed alone, and what is in doubt stays owed. Every kept site is paid,
+        the live one included. Returns how many were settled whole.
         """
         ...
 
@@ -179,26 +198,6 @@ class Outbox(Protocol):
 
     def quiet_s(self) -> float | None:
         """Seconds since a worker was last alive; None: never."""
-        ...
-
-
-class Journal(Protocol):
-    """The durable memory of migrations, and the audit log."""
-
-    def load(self, alias: str) -> Migration | None:
-        """The latest migration of the alias, ended or not."""
-        ...
-
-    def save(self, migration: Migration, *, expect: int | None) -> None:
-        """Keep it if the stored version is ``expect`` (None: no such attempt yet); Moved otherwise."""
-        ...
-
-    def note(self, alias: str, what: str, facts: Mapping[str, object]) -> None:
-        """Append to the audit log: who (the journal knows), what, with which facts."""
-        ...
-
-    def history(self, alias: str) -> list[Event]:
-        """The audit log, oldest first."""
         ...
 
 
@@ -234,6 +233,21 @@ class Store(Protocol):
         """Put the place that was inspected under the alias; the same again is no error."""
         ...
 
+    def widest(self, form: str) -> int | None:
+        """Dimensions that an approximate index over elements of ``form`` takes at most; None where no limit is met.
+
+        A ``form`` that the store does not know has none either: the store itself refuses what does not fit.
+        """
+        ...
+
+    def form_for(self, live: str, dimension: int) -> str:
+        """The element type of a target of ``dimension`` dimensions beside a live index of the type ``live``."""
+        ...
+
+    def physical(self, stem: str) -> str:
+        """The physical name that an index made for ``stem`` (alias, attempt and Space) gets; BadValue where none can be made."""
+        ...
+
     def outlook(self, alias: str, target: Declaration) -> Outlook:
         """What moving the alias to ``target`` would cost and meet."""
         ...
@@ -246,7 +260,17 @@ class Store(Protocol):
         ...
 
     def captures(self, alias: str) -> bool:
-        """True while every write to the records leaves its key in the outbox."""
+        """True while every write to the records leaves its key in the outbox, as far as it is made in the way that is asked for.
+
+        What may escape all the same is said by ``blind``.
+        """
+        ...
+
+    def blind(self, alias: str) -> str | None:
+        """Why a write to the records may pass unseen just now, in a sentence for the operator.
+
+        None: every write is captured in its own transaction, and nobody need compare the two sides.
+        """
         ...
 
     def there(self, index: str) -> bool:
@@ -260,7 +284,15 @@ class Store(Protocol):
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
         """Make the alias name ``index`` in one step if its generation is ``expect`` and at most ``allow_owed`` keys are owed.
 
-        Moved when the generation is another, NotReady when more is owed; nothing remains armed then.
+        Moved when the generation is another, NotReady when more is owed; nothing remains armed then. Where several nodes
+        answer, it waits within a budget of its own until they agree; which do not by then is told by ``behind``.
+        """
+        ...
+
+    def behind(self, alias: str) -> tuple[str, ...]:
+        """Names of the nodes that do not answer with the alias' live index, sorted; empty where all do, or where there is one.
+
+        Where the store has such nodes it waits for them for a while: what is named has not caught up within its budget.
         """
         ...
 
@@ -271,10 +303,12 @@ class Store(Protocol):
         """
         ...
 
-    def retire(self, alias: str, index: str, *, drop: bool) -> str:
+    def retire(self, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
         """End an index that was live: remove what is ours, rename (or ``drop``) what was the user's. Says what was done.
 
-        A site that the live index serves too stays whole: only the name goes.
+        A site that the live index serves too stays whole: only the name goes. Where nothing can be renamed, what was the user's
+        stays as it stands, or with ``take_name`` is removed, and its name stands for the live index from then on; for how long
+        the name stood for nothing is said. BadValue for ``take_name`` where a table keeps its name anyhow.
         """
         ...
 

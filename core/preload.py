@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Lock, Thread
 
 from .errors import SpaceMismatch
@@ -36,7 +37,17 @@ class Encoders:
         future, mine = self._claim(declaration)
         if mine:
             future.add_done_callback(lambda done: _warn(declaration, done))
-            Thread(target=self._load, args=(declaration, future), name=f"load {declaration.encoder}", daemon=True).start()
+            self._behind(declaration, future)
+
+    def ready(self, declaration: Declaration, *, within_s: float) -> Encoder | None:
+        """As ``of``, for a caller who does without: None while it is loading, which goes on in the background."""
+        future, mine = self._claim(declaration)
+        if mine:
+            self._behind(declaration, future)
+        try:
+            return future.result(within_s)
+        except FutureTimeout:
+            return None
 
     def keep(self, declarations: list[Declaration]) -> None:
         """Forget every encoder but those of these indexes."""
@@ -61,6 +72,9 @@ class Encoders:
             future.set_exception(error)
         else:
             future.set_result(encoder)
+
+    def _behind(self, declaration: Declaration, future: Future[Encoder]) -> None:
+        Thread(target=self._load, args=(declaration, future), name=f"load {declaration.encoder}", daemon=True).start()
 
     def _find(self, declaration: Declaration) -> Encoder:
         if callable(self._given):

@@ -9,7 +9,11 @@ from uuid import UUID
 
 KeyPart = int | str | UUID
 Key = tuple[KeyPart, ...]
-"""One item for each key column, in the declared order: a single-column key is a tuple of one."""
+"""One item for each key column, in the declared order: a single-column key is a tuple of one.
+
+Of an object it is ``(UUID,)``, or ``(tenant, UUID)``. Keys of one alias are of the same kinds, and are ordered as tuples are:
+a UUID by its bytes, as the cursor of such a store walks.
+"""
 
 
 def digest_of(text: str) -> bytes:

@@ -15,6 +15,7 @@ from typing import Self
 from .connect import connect
 from .errors import BadValue, NotReady, Superseded
 from .fence import Fenced
+from .hybrid import weighed
 from .ports import Alias, Encoder, Index, Store
 from .preload import Encoders, Given
 from .record import Hit
@@ -64,21 +65,25 @@ class Retriever:
         retriever._owned = True
         return retriever
 
-    def search(self, text: str, k: int = 5, *, where: Mapping[str, object] | None = None) -> list[Hit]:
+    def search(
+        self, text: str, k: int = 5, *, where: Mapping[str, object] | None = None, lexical: float | None = None
+    ) -> list[Hit]:
         """The ``k`` records nearest to ``text``, best first; ``where`` names columns and the values they must have.
 
-        BadValue and UnknownName for what cannot be asked; NotReady while the live index is of unknown make; SpaceMismatch
-        when the encoder at hand is not the one that made the index.
+        With ``lexical``, from 0 to 1, the words of the text weigh that much beside its vector (``transvase.core.hybrid``), and
+        a hit's score is of both. BadValue and UnknownName for what cannot be asked; NotReady while the live index is of unknown
+        make; SpaceMismatch when the encoder at hand is not the one that made the index.
         """
-        return list(self.answer(text, k, where=where).hits)
+        return list(self.answer(text, k, where=where, lexical=lexical).hits)
 
-    def answer(self, text: str, k: int = 5, *, where: Mapping[str, object] | None = None) -> Found:
+    def answer(self, text: str, k: int = 5, *, where: Mapping[str, object] | None = None, lexical: float | None = None) -> Found:
         """As ``search``, with the index and the Space that answered."""
         _askable(text, k)
+        weighed(text, lexical)
         try:
-            return self._ask(text, k, where)
+            return self._ask(text, k, where, lexical)
         except Superseded:  # its index was retired between resolving and searching: what is live now cannot be that one
-            return self._ask(text, k, where)
+            return self._ask(text, k, where, lexical)
 
     def close(self) -> None:
         """Let go of the store, if it is the retriever's own."""
@@ -91,11 +96,11 @@ class Retriever:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _ask(self, text: str, k: int, where: Mapping[str, object] | None) -> Found:
+    def _ask(self, text: str, k: int, where: Mapping[str, object] | None, lexical: float | None) -> Found:
         pin = self._pinned()
         live = pin.alias.live
         try:
-            answer = pin.index.search(pin.encoder.encode([text], Role.QUERY), k, where=where)
+            answer = pin.index.search(pin.encoder.encode([text], Role.QUERY), k, where=where, text=text, lexical=lexical)
         except Superseded:
             self._drop(pin)
             raise

@@ -141,7 +141,8 @@ def _taken(store: Store, proposal: Proposal) -> bool:
         return False
     wanted = store.inspect(proposal)  # the store knows under how many spellings one table can be named
     was = (known.live.name, known.live.label, known.source.key, known.source.text)
-    if known.live.adopted and was == (wanted.name, wanted.label, proposal.source.key, proposal.source.text):
+    key = proposal.source.key or known.source.key  # where the store knows it, it may be left out
+    if known.live.adopted and was == (wanted.name, wanted.label, key, proposal.source.text):
         return True
     why = f"it names {known.live.name} (space {known.live.label}, text {known.source.text!r}) already; choose another alias"
     raise BadValue("alias", proposal.alias, why=why)

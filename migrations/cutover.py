@@ -9,6 +9,7 @@ from transvase.core.migration import Migration, Move, Phase
 from transvase.core.ports import Progress, Store
 
 from .prove.gaps import judged
+from .reconcile import reconciled
 from .runner import Encoders, Outcome, record, silent, stand
 from .switch import DEADLINE_S, switch
 from .sync import Worker
@@ -46,11 +47,12 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
         return done
     if lapse(store, migration).phase is Phase.FILLED:
         raise NotReady(Move.CUTOVER, "the verdict has lapsed: what it judged has changed since; prove again")
+    compared = reconciled(store, alias, migration.target, worker, progress=progress)
     progress("counting rows", 0, 0)
-    finding = judged(store.index(alias, migration.target).census())
+    finding = judged(store.index(alias, migration.target).census(deep=False))
     if not finding.passed:
         raise NotReady(Move.CUTOVER, f"rows were lost since the proof: {finding.detail}")
-    scans = store.index(alias, migration.source).scans()
+    scans = store.index(alias, migration.source).reads().count
     store.journal.note(alias, BEGUN, {"allowed": allow_owed, "source_scans": scans})
     figures = switch(
         store,
@@ -62,7 +64,7 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
         deadline_s=deadline_s,
         progress=progress,
     )
-    return record(store, migration, Move.CUTOVER, {**figures, "allowed": allow_owed})
+    return record(store, migration, Move.CUTOVER, {**figures, "allowed": allow_owed, **compared})
 
 
 def lapse(store: Store, migration: Migration) -> Migration:

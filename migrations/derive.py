@@ -108,7 +108,7 @@ def batches(source: Index, place: Place, *, limit: int) -> Iterator[Batch]:
     while not finished:
         stretch = source.stretch(after, limit=limit)
         finished, after, done = stretch.passed < limit, stretch.after, done + stretch.passed
-        yield Batch(stretch.records, Place(after, finished, done), stretch.lacking, stretch.vectors)
+        yield Batch(stretch.records, Place(after, finished, done), stretch.lacking, stretch.vectors, stretch.bare)
 
 
 def batch_rows(source: Declaration, target: Declaration) -> int:

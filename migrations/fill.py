@@ -20,6 +20,7 @@ from transvase.core.space import Role, Vectors
 from .derive import Derivations, derive, warm, way
 from .encoding import encode_each, encoder_for
 from .pouring import Batch, pour
+from .reconcile import reconciled
 from .repeats import Repeats
 from .runner import Encoders, Outcome, declared, make, silent
 from .sync import Worker
@@ -73,8 +74,9 @@ def fill(
     """Fill the target of the open migration to the end and build its index; goes on where an earlier run stopped.
 
     With ``derivations`` the vectors are computed from those of the source (NotReady where they cannot be). A target that shares
-    the source's site has nothing to be filled: what the site lacks is made owed. EncoderFailed names the row whose text the
-    model cannot take; StoreFailed leaves everything up to the last batch in place.
+    the source's site has nothing to be filled: what the site lacks is made owed. Where a write may pass unseen, both sides are
+    compared at the end until nothing more is found (NotReady while somebody goes on writing unseen). EncoderFailed names the
+    row whose text the model cannot take; StoreFailed leaves everything up to the last batch in place.
     """
     store.alias(alias)
     with store.hold(alias):
@@ -108,6 +110,7 @@ def filled(
             held = store.index(alias, source.name)
             figures = derive(store, alias, source=held, target=index, derivation=derivation, encoders=encoders, progress=progress)
         owed = worker.pay_up(deadline_s=SETTLE_S)
+        compared = reconciled(store, alias, target.name, worker, progress=progress)
         progress("building the index", 0, 0)
         index.build(progress)
         if derivation is None:
@@ -115,7 +118,7 @@ def filled(
             index.warm(encode_each(encoder_for(target, encoders), texts, Role.QUERY).vectors)
         else:
             warm(index)
-        return {**figures, "owed": owed}
+        return {**figures, "owed": owed, **compared}
 
     return make(store, alias, Move.FILL, effect)
 
@@ -163,7 +166,8 @@ def batches(corpus: Corpus, place: Place, pace: Pace) -> Iterator[Batch]:
 
 def _batch(records: Sequence[Record], place: Place) -> Batch:
     # The digest is asked for here, where the reading thread has the time: every later step finds it remembered.
-    return Batch(tuple(record for record in records if record.digest is not None), place)
+    with_text = tuple(record for record in records if record.digest is not None)
+    return Batch(with_text, place, bare=tuple(record for record in records if record.digest is None))
 
 
 def _encode(batch: Batch, encoder: Encoder, repeats: Repeats, target: Declaration) -> Vectors:

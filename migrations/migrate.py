@@ -84,7 +84,7 @@ def _entered(
             raise NotReady(_VERB, f"no migration of {alias!r} is open; say where to with `--to ENC`")
         if derivations is not None:
             now = store.alias(alias)
-            way(now.live, target_of(now, encoders(to), attempt=attempt_of(found)), derivations)
+            way(now.live, target_of(store, now, encoders(to), attempt=attempt_of(found)), derivations)
         return opened(store, alias, to=to, encoders=encoders, progress=progress).migration
     target = declared(store.alias(alias), found.target)
     if to is not None and target is not None and target.space != encoders(to).space:

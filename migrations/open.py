@@ -25,8 +25,8 @@ def opened(store: Store, alias: str, *, to: str, encoders: Encoders, progress: P
     """As ``open_target``, for a caller that holds the alias."""
     now, migration = store.alias(alias), store.journal.load(alias)
     encoder = encoders(to)
-    target = target_of(now, encoder, attempt=attempt_of(migration))
-    against = refusals(now, encoder.space, migration)
+    target = target_of(store, now, encoder, attempt=attempt_of(migration))
+    against = refusals(store, now, encoder.space, migration)
     if against:
         raise NotReady(Move.OPEN, "; ".join(against))
     _planned(store, alias, migration, source=now.live.name, target=target)

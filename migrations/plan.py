@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,9 +18,6 @@ from transvase.core.space import Role, Space
 from .derive import Derivations
 from .runner import Encoders, silent
 from .shortcut import Shortcut, foreseen
-
-WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
-"""Dimensions that an approximate index takes, by element type (pgvector 0.8)."""
 
 _SAMPLE: Final = 256
 _WARMED: Final = 16
@@ -97,7 +94,7 @@ def plan(
     progress("loading the encoder", 0, 0)
     encoder = encoders(to)
     now, migration = store.alias(alias), store.journal.load(alias)
-    target = target_of(now, encoder, attempt=attempt_of(migration))
+    target = target_of(store, now, encoder, attempt=attempt_of(migration))
     progress("encoding a sample", 0, _SAMPLE)
     records = store.corpus(alias).sample(_SAMPLE, seed=1)
     outlook = store.outlook(alias, target)
@@ -113,8 +110,8 @@ def plan(
         effort=effort,
         fenced=target.width != now.live.width,
         shortcut=shortcut,
-        refusals=(*refusals(now, encoder.space, migration), *outlook.refusals),
-        warnings=(*_warnings(now, target, effort), *outlook.warnings),
+        refusals=(*refusals(store, now, encoder.space, migration), *outlook.refusals),
+        warnings=(*_warnings(now, target, effort), *_unseen(store, alias), *outlook.warnings),
     )
 
 
@@ -125,7 +122,7 @@ def attempt_of(migration: Migration | None) -> int:
     return migration.attempt + 1 if migration.ended else migration.attempt
 
 
-def target_of(alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
+def target_of(store: Store, alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
     """What would be made for the alias: a name that was never used, and a width that fences it off from the live index.
 
     A space whose documents are those of the live one is a second name for the same site: there is nothing to fence off.
@@ -134,38 +131,31 @@ def target_of(alias: Alias, encoder: Encoder, *, attempt: int) -> Declaration:
     name = alias.name
     if len(name.encode()) > _ALIAS_BYTES:
         name = name.encode()[: _ALIAS_BYTES - 9].decode(errors="ignore") + "_" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    name = f"{name}_{attempt}_{encoder.space.id[:8]}"
+    name = store.physical(f"{name}_{attempt}_{encoder.space.id[:8]}")
     if same_documents(live, encoder.space):
         return replace(live, name=name, space=encoder.space, encoder=encoder.name, shares=live.site)
     native = encoder.space.dimension
-    form = form_for(live.form, native)
+    form = store.form_for(live.form, native)
     return Declaration(
         name=name,
         space=encoder.space,
         encoder=encoder.name,
         text=alias.source.text,
-        width=fence(native, occupied=live.width, limit=WIDEST.get(form, native)),
+        width=fence(native, occupied=live.width, limit=store.widest(form)),
         metric=live.metric,
         form=form,
     )
 
 
-def form_for(live: str, dimension: int) -> str:
-    """The live index' element type, or halfvec where only an index over that takes so many dimensions."""
-    if live in WIDEST and WIDEST[live] < dimension <= max(WIDEST.values()):
-        return max(WIDEST, key=lambda form: WIDEST[form])
-    return live
-
-
-def refusals(alias: Alias, space: Space, migration: Migration | None) -> tuple[str, ...]:
+def refusals(store: Store, alias: Alias, space: Space, migration: Migration | None) -> tuple[str, ...]:
     """What stands against opening, as far as it shows without the store's own look."""
     found = []
     if alias.live.space == space and alias.live.text == alias.source.text:
         found.append(f"{alias.live.name} holds vectors of this space and this text expression already: there is nothing to move")
     if migration is not None and not migration.ended and migration.phase != "planned":
         found.append(f"the migration to {migration.target} is {migration.phase}: finish or abort it first")
-    form = form_for(alias.live.form, space.dimension)
-    widest = WIDEST.get(form)
+    form = store.form_for(alias.live.form, space.dimension)
+    widest = store.widest(form)
     if widest is not None and space.dimension > widest:
         found.append(f"{space.dimension} dimensions are more than an index over {form} takes ({widest})")
     return tuple(found)
@@ -187,6 +177,12 @@ def _effort(encoder: Encoder, records: Sequence[Record], *, rows: int) -> Effort
         texts_per_s=rate,
         seconds=rows / rate,
     )
+
+
+def _unseen(store: Store, alias: str) -> tuple[str, ...]:
+    """What may escape the capture, and what is done about it."""
+    why = store.blind(alias)
+    return () if why is None else (f"{why}; so the fill, the proof, the cutover and the rollback compare both sides key by key",)
 
 
 def _warnings(alias: Alias, target: Declaration, effort: Effort) -> tuple[str, ...]:

@@ -21,13 +21,15 @@ BEGUN: Final = "fill begins"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one transaction with a text, the place they lead to, and the keys whose vector has to be paid for later."""
+    """Records with a text that are written at once, the place they lead to, and the keys whose vector is paid for later."""
 
     records: tuple[Record, ...]
     place: Place
     lacking: tuple[Key, ...] = ()
     held: Vectors | None = None
     """The vectors that another index holds for the records, where the new ones are made of those."""
+    bare: tuple[Record, ...] = ()
+    """Records without a text: no vector is made of them, and where whole things move they do so too."""
 
 
 def pour(
@@ -56,7 +58,7 @@ def pour(
     def write(item: tuple[Batch, Vectors]) -> None:
         nonlocal reached, left
         batch, made = item
-        index.fill(batch.records, made, place=batch.place, lacking=batch.lacking)
+        index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare)
         reached, left = batch.place.done, left + len(batch.lacking)
         progress("filling", reached, max(total, reached))
 

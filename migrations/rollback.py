@@ -6,6 +6,7 @@ from transvase.core.errors import BadValue
 from transvase.core.migration import Move
 from transvase.core.ports import Progress, Store
 
+from .reconcile import reconciled
 from .runner import Encoders, Outcome, record, silent, stand
 from .switch import DEADLINE_S, switch
 from .sync import Worker
@@ -32,14 +33,16 @@ def rollback(
         if done is not None:
             return done
         store.journal.note(alias, "rollback begins", {"allowed": allow_owed})
+        worker = Worker(store, alias, encoders)
+        compared = reconciled(store, alias, migration.source, worker, progress=progress)
         figures = switch(
             store,
             migration,
             Move.ROLLBACK,
             to=migration.source,
             allow_owed=allow_owed,
-            worker=Worker(store, alias, encoders),
+            worker=worker,
             deadline_s=deadline_s,
             progress=progress,
         )
-        return record(store, migration, Move.ROLLBACK, {**figures, "allowed": allow_owed})
+        return record(store, migration, Move.ROLLBACK, {**figures, "allowed": allow_owed, **compared})

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from transvase.core.errors import Moved, NotReady
 from transvase.core.migration import Facts, Migration, Move, Phase, advance, destination, permit
@@ -20,6 +21,9 @@ Encoders = Callable[[str], Encoder]
 
 Effect = Callable[[Migration], Mapping[str, object]]
 """What a move does to the world; returns the figures for the audit log. Doing it twice is doing it once."""
+
+SWITCHES: Final = (Move.CUTOVER, Move.ROLLBACK)
+"""The moves that are believed only when every node answers with the new side."""
 
 _TRIES = 5
 """Saves that a pause or a resume may overtake before we give up: each of the two is one keystroke of an operator."""
@@ -110,12 +114,17 @@ def mend(store: Store, migration: Migration) -> tuple[Move, Outcome] | None:
     return None if switched is None else (switched, record(store, migration, switched, {"mended": True}))
 
 
-def make(store: Store, alias: str, move: Move, effect: Effect) -> Outcome:
-    """Make one move whose guards can be judged before its effect; the caller holds the alias."""
+def make(
+    store: Store, alias: str, move: Move, effect: Effect, *, seen: Callable[[Store, Migration], Facts] | None = None
+) -> Outcome:
+    """Make one move whose guards can be judged before its effect; the caller holds the alias.
+
+    ``seen`` gives the facts that the guards judge, where they are more than ``observe`` finds.
+    """
     migration, done = stand(store, alias, move)
     if done is not None:
         return done
-    permit(migration, move, observe(store, migration))
+    permit(migration, move, (seen or observe)(store, migration))
     started = time.monotonic()
     figures = effect(migration)
     return record(store, migration, move, {**figures, "seconds": round(time.monotonic() - started, 3)})
@@ -126,10 +135,13 @@ def record(
 ) -> Outcome:
     """Believe the effect of ``move`` if it can be observed: keep the new phase and note it in the audit log.
 
-    NotReady when it cannot be observed; Moved when somebody else moved the migration meanwhile. A pause or a resume that
-    was kept while the effect ran is no such somebody: it is carried over.
+    NotReady when it cannot be observed, or when some node does not answer with the new side of a switch; Moved when somebody
+    else moved the migration meanwhile. A pause or a resume that was kept while the effect ran is no such somebody: it is
+    carried over.
     """
     facts = observe(store, migration, verdict=verdict)
+    if move in SWITCHES:
+        facts = replace(facts, behind=store.behind(migration.alias))
     for attempt in range(_TRIES):
         now = store.journal.load(migration.alias)
         if now is None or (now.attempt, now.phase) != (migration.attempt, migration.phase):

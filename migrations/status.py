@@ -79,7 +79,7 @@ def status(store: Store, alias: str) -> Status:
         eta_s=round(max(total - place.done, 0) / rate, 1) if rate else None,
         throttled_by=reason(store, alias) if filling else None,
         worker_seen_s=None if seen is None else round(seen, 1),
-        warnings=_warnings(alias, now, owed=owed, seen=seen),
+        warnings=_warnings(alias, now, owed=owed, seen=seen, blind=store.blind(alias)),
     )
 
 
@@ -113,8 +113,8 @@ def _rate(store: Store, alias: str, place: Place) -> float | None:
     return round(passed / seconds, 1) if passed > 0 and seconds > 0 else None
 
 
-def _warnings(name: str, alias: Alias, *, owed: int, seen: float | None) -> tuple[str, ...]:
-    found = []
+def _warnings(name: str, alias: Alias, *, owed: int, seen: float | None, blind: str | None) -> tuple[str, ...]:
+    found = [] if blind is None else [blind]
     if owed and (seen is None or seen > QUIET_S):
         since = "no worker was ever seen" if seen is None else f"no worker was seen for {seen:.0f} s"
         found.append(f"{owed} rows are owed and {since}: run `transvase sync {name}`")

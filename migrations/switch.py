@@ -49,6 +49,7 @@ def switch(
                     "switch_s": round(done.seconds, 6),
                     "owed": done.owed,
                     "waited_s": round(done.waited_s, 6),
+                    "agreed_s": round(done.agreed_s, 6),
                     "paying_s": round(time.monotonic() - started, 3),
                 }
         if time.monotonic() >= end or len(worker.poisoned) > allow_owed:

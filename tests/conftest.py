@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from weaviate_server import Node, one_node
 from worlds import MemoryWorld, PostgresWorld, World
 
 TEMPLATE = "transvase_template"
@@ -60,15 +61,28 @@ def database(server: str) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(scope="session")
+def weaviate_of_the_contract() -> Iterator[Node]:
+    """A Weaviate server of which each test has all to itself."""
+    with one_node() as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "memory by uuid", "postgres", "weaviate"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A store and its application, on memory and on Postgres."""
-    if request.param == "memory":
+    """A store and its application, on memory (also with keys that are UUIDs and nothing else), on Postgres and on Weaviate."""
+    if request.param.startswith("memory"):
         from transvase.adapters.memory import MemoryStore
 
-        made: World = MemoryWorld(MemoryStore())
-    else:
+        kinds = {"keys": frozenset({"uuid"})} if "uuid" in request.param else {}
+        made: World = MemoryWorld(MemoryStore(), **kinds)
+    elif request.param == "postgres":
         made = PostgresWorld(request.getfixturevalue("database"))
+    else:
+        node = request.getfixturevalue("weaviate_of_the_contract")
+        from weaviate_world import WeaviateWorld
+
+        made = WeaviateWorld(node, request.getfixturevalue("tmp_path"))
     yield made
     made.close()
 

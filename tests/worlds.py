@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 import psycopg
+import pytest
 from costless import HashEncoder
 from pgvector import Vector
 from pgvector.psycopg import register_vector
@@ -32,6 +33,8 @@ NEW = HashEncoder("new", dimension=WIDTH, seed=2)
 KINDS: Mapping[str, str] = {"int": "bigint", "uuid": "uuid", "text": "text"}
 PLAIN: Mapping[str, str] = {"id": "int"}
 """The key of a table unless a test says otherwise: a column and its kind."""
+EVERY_KIND = frozenset({*KINDS, "several"})
+"""What keys are made of, and that there may be several parts."""
 
 
 def body(number: int) -> str:
@@ -45,6 +48,20 @@ class World(Protocol):
     name: str
     joined: str
     """The expression that joins title and body with a newline."""
+    plain: Mapping[str, str]
+    """The key of a table that is made without saying which: one column and its kind."""
+    keys: frozenset[str]
+    """Kinds of key columns that it takes, by the words of ``KINDS``; ``several`` where a key may have more than one."""
+    form: str
+    """The element type of the column that holds vectors."""
+    carries: bool
+    """Whether whole things move, so that an edit beside the text is owed too."""
+    renames: bool
+    """Whether what was the application's gets another name when it is retired, so that who still uses it fails."""
+
+    def key(self, number: int) -> Key:
+        """The key of the record with this number in a plain table; it sorts by its number."""
+        ...
 
     @property
     def store(self) -> Store:
@@ -55,12 +72,15 @@ class World(Protocol):
         """Another store on the same data, as another process would have it."""
         ...
 
-    def make(self, table: str, *, key: Mapping[str, str] = PLAIN, width: int = WIDTH, metric: str = "cosine") -> None:
+    def make(self, table: str, *, key: Mapping[str, str] | None = None, width: int = WIDTH, metric: str = "cosine") -> None:
         """A table with these key columns, ``title``, ``body``, ``team`` and a vector column ``embedding``."""
         ...
 
     def put(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Insert the rows, or change the named columns of those that are there, in one transaction."""
+        """Insert the rows, or change the named columns of those that are there, in one transaction if there are any.
+
+        In a plain table ``id`` is the number of a record or what its key is made of, whatever the column is called.
+        """
         ...
 
     def delete(self, table: str, keys: Iterable[Key]) -> None:
@@ -82,22 +102,46 @@ class World(Protocol):
 
 @dataclass
 class MemoryWorld:
-    """The world in memory. Another connection is the same object: threads are all it knows of others."""
+    """The world in memory. Another connection is the same object: threads are all it knows of others.
+
+    With ``keys`` of UUIDs alone its plain tables are keyed by them, as the objects of some stores always are.
+    """
 
     store: MemoryStore
     name: str = "memory"
     joined: str = "{title}\n{body}"
+    keys: frozenset[str] = EVERY_KIND
+    form: str = "vector"
+    carries: bool = False
+    renames: bool = True
+
+    @property
+    def plain(self) -> Mapping[str, str]:
+        """By ``id``, or by ``uuid`` where there are only those."""
+        return PLAIN if "int" in self.keys else {"uuid": "uuid"}
+
+    def key(self, number: int) -> Key:
+        """The number, or the UUID of that number."""
+        return (number,) if "int" in self.keys else (uuid(number),)
 
     def other(self) -> Store:
         """The same store."""
         return self.store
 
-    def make(self, table: str, *, key: Mapping[str, str] = PLAIN, width: int = WIDTH, metric: str = "cosine") -> None:
+    def make(self, table: str, *, key: Mapping[str, str] | None = None, width: int = WIDTH, metric: str = "cosine") -> None:
         vector = VectorColumn(name="embedding", width=width, metric=metric)
-        self.store.make_table(table, key=tuple(key), columns=("title", "body", "team"), vectors=(vector,))
+        self.store.make_table(table, key=tuple(key or self.plain), columns=("title", "body", "team"), vectors=(vector,))
 
     def put(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-        self.store.table(table).put(*rows)
+        self.store.table(table).put(*(self._spelt(table, row) for row in rows))
+
+    def _spelt(self, table: str, row: Mapping[str, object]) -> Mapping[str, object]:
+        """The row with the column that this table's key has."""
+        if "id" not in row or self.store.table(table).key != ("uuid",):
+            return row
+        number = row["id"]
+        key = uuid(number) if isinstance(number, int) else number
+        return {"uuid": key, **{name: value for name, value in row.items() if name != "id"}}
 
     def delete(self, table: str, keys: Iterable[Key]) -> None:
         self.store.table(table).delete(*keys)
@@ -119,7 +163,16 @@ class PostgresWorld:
     url: str
     name: str = "postgres"
     joined: str = r"title || E'\n' || body"
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=lambda: PLAIN)
+    keys: frozenset[str] = EVERY_KIND
+    form: str = "vector"
+    carries: bool = False
+    renames: bool = True
+    _columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def key(self, number: int) -> Key:
+        """The number."""
+        return (number,)
 
     def __post_init__(self) -> None:
         self.store = connect(self.url)
@@ -142,8 +195,9 @@ class PostgresWorld:
         self.opened.append(connect(self.url))
         return self.opened[-1]
 
-    def make(self, table: str, *, key: Mapping[str, str] = PLAIN, width: int = WIDTH, metric: str = "cosine") -> None:
-        self.keys[table] = tuple(key)
+    def make(self, table: str, *, key: Mapping[str, str] | None = None, width: int = WIDTH, metric: str = "cosine") -> None:
+        key = key or self.plain
+        self._columns[table] = tuple(key)
         columns = [sql.SQL("{} {} NOT NULL").format(sql.Identifier(name), sql.SQL(KINDS[kind])) for name, kind in key.items()]
         text = [sql.SQL("{} text").format(sql.Identifier(name)) for name in ("title", "body", "team")]
         parts = [*columns, *text, sql.SQL("embedding vector({})").format(width)]
@@ -159,13 +213,13 @@ class PostgresWorld:
             for row in rows:
                 names = sql.SQL(", ").join(map(sql.Identifier, row))
                 changes = [
-                    sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in row if name not in self.keys[table]
+                    sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in row if name not in self._columns[table]
                 ]
                 statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
                     sql.Identifier(table),
                     names,
                     sql.SQL(", ").join(sql.Placeholder() * len(row)),
-                    sql.SQL(", ").join(map(sql.Identifier, self.keys[table])),
+                    sql.SQL(", ").join(map(sql.Identifier, self._columns[table])),
                     sql.SQL(", ").join(changes),
                 )
                 self.application.execute(
@@ -174,7 +228,7 @@ class PostgresWorld:
                 )
 
     def delete(self, table: str, keys: Iterable[Key]) -> None:
-        matches = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in self.keys[table])
+        matches = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in self._columns[table])
         with self.application.transaction():
             for key in keys:
                 self.application.execute(sql.SQL("DELETE FROM {} WHERE {}").format(sql.Identifier(table), matches), key)
@@ -213,12 +267,12 @@ def adopt(
     table: str = "docs",
     *,
     alias: str = "docs",
-    key: Sequence[str] = ("id",),
+    key: Sequence[str] | None = None,
     text: str = "body",
     known: bool = True,
 ) -> Declaration:
     """Put the table's vectors under an alias as OLD's, or as nobody's."""
-    source = Source(table=table, key=tuple(key), text=text, vector="embedding")
+    source = Source(table=table, key=tuple(key or world.plain), text=text, vector="embedding")
     proposal = Proposal(alias, source, OLD.space if known else None, OLD.name if known else "unknown")
     declaration = world.store.inspect(proposal)
     world.store.adopt(proposal, declaration)
@@ -229,7 +283,9 @@ def target(world: World, alias: str = "docs", *, name: str = "docs_1", encoder: 
     """What a migration of the alias to ``encoder`` would make: one dimension wider where it must be fenced."""
     live = world.store.alias(alias).live
     width = encoder.space.dimension + (encoder.space.dimension == live.width)
-    return replace(live, name=name, space=encoder.space, encoder=encoder.name, width=width, adopted=False, shares="")
+    return replace(
+        live, name=world.store.physical(name), space=encoder.space, encoder=encoder.name, width=width, adopted=False, shares=""
+    )
 
 
 def shadowed(world: World, bodies: Sequence[str | None] = (), *, known: bool = True) -> tuple[Index, Index]:
@@ -247,12 +303,25 @@ def fill(world: World, index: Index, *, encoder: HashEncoder = NEW) -> int:
     records = world.store.corpus("docs").after(None, limit=10_000)
     with_text = [record for record in records if record.text is not None]
     place = Place(records[-1].key if records else None, finished=True, done=len(records))
-    return index.fill(with_text, encoded(index, with_text, encoder=encoder), place=place)
+    bare = [record for record in records if record.text is None]
+    return index.fill(with_text, encoded(index, with_text, encoder=encoder), place=place, bare=bare)
 
 
 def encoded(index: Index, records: Sequence[Record], *, encoder: HashEncoder = NEW, role: Role = Role.DOCUMENT) -> Vectors:
     """Vectors of the records' texts, as wide as the index stores them."""
     return Fenced(encoder, index.declaration.width).encode([record.text or "" for record in records], role)
+
+
+def needs(world: World, *kinds: str) -> None:
+    """Skip the test where the store takes no key of these kinds."""
+    lacking = set(kinds) - world.keys
+    if lacking:
+        pytest.skip(f"{world.name} has no keys of these kinds: {', '.join(sorted(lacking))}")
+
+
+def needs_key(world: World, key: Mapping[str, str]) -> None:
+    """Skip the test where a table cannot have this key."""
+    needs(world, *key.values(), *(["several"] if len(key) > 1 else []))
 
 
 def asked(index: Index, text: str, *, encoder: HashEncoder = NEW) -> Vectors:
@@ -274,5 +343,5 @@ def pay(world: World, *targets: tuple[Index, HashEncoder], alias: str = "docs") 
 
 
 def uuid(number: int) -> UUID:
-    """A UUID that sorts by its number."""
+    """A UUID that sorts by its number, which is not negative."""
     return UUID(int=number)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue, NotReady, UnknownName
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Stretch
+from transvase.core.hybrid import weighed
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Stretch
 from transvase.core.record import Hit, Key, Record
 from transvase.core.space import Vectors
 
 from .outbox import fitting
 from .state import AliasState, IndexState, Vector
-from .table import Row
+from .table import Row, Table
+from .words import Words
 
 EXAMPLES = 5
 """How many offending keys a census names."""
@@ -29,6 +32,7 @@ class MemoryIndex:
     def __init__(self, alias: AliasState, name: str, *, lock: RLock) -> None:
         self._alias, self._name, self._lock = alias, name, lock
         self._declaration = alias.index(name).declaration
+        self._words = Words()
 
     @property
     def declaration(self) -> Declaration:
@@ -40,7 +44,15 @@ class MemoryIndex:
         with self._lock:
             return self._state().place
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
+    def fill(
+        self,
+        records: Sequence[Record],
+        vectors: Vectors,
+        *,
+        place: Place,
+        lacking: Sequence[Key] = (),
+        bare: Sequence[Record] = (),  # noqa: ARG002 -- the port's shape: vectors lie beside the rows here, and these have none
+    ) -> int:
         """Write the vectors that are not there yet and whose text is unchanged, and record the place; returns how many."""
         if self._declaration.adopted:
             raise NotReady("fill", f"{self._name} is the application's own column")
@@ -119,7 +131,7 @@ class MemoryIndex:
         matrix = np.array(list(found.values()), dtype=np.float32).reshape(len(found), self._declaration.width)
         return list(found), Vectors(space, matrix)
 
-    def census(self) -> Census:
+    def census(self, *, deep: bool = True) -> Census:
         """Counts over all records and all vectors, at one moment. What is owed is not lost, and counts as nothing else."""
         with self._lock:
             shelf, alias = self._state().shelf, self._alias
@@ -131,36 +143,66 @@ class MemoryIndex:
             "missing": texts - held.keys() - owed,
             "orphaned": held.keys() - texts - owed,
             "stale": stale - owed,
-            "zero": {key for key, vector in held.items() if not vector.any()} - owed,
-            "broken": {key for key, vector in held.items() if not np.isfinite(vector).all()} - owed,
+            "zero": {key for key, vector in held.items() if deep and not vector.any()} - owed,
+            "broken": {key for key, vector in held.items() if deep and not np.isfinite(vector).all()} - owed,
         }
         counts = {name: len(keys) for name, keys in wrong.items()}
         examples = tuple(dict.fromkeys(key for keys in wrong.values() for key in sorted(keys)))[:EXAMPLES]
         return Census(records=len(texts), held=len(held), owed=len(owed), examples=examples, **counts)
 
-    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
-        """The nearest ``k``, computed one by one; only an inexact search counts as a use of the index."""
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        *,
+        where: Mapping[str, object] | None = None,
+        exact: bool = False,
+        text: str | None = None,
+        lexical: float | None = None,
+    ) -> Answer:
+        """The best ``k``, computed one by one; only an inexact search counts as a use of the index."""
+        hybrid = weighed(text, lexical, exact=exact)
         with self._lock:
             state = self._state()
             fitting(state, query, rows=1)
             if k < 1:
                 raise BadValue("k", k, why="ask for at least one hit")
-            wanted = self._conditions(where or {})
-            state.scans += not exact
-            rows = (
-                (key, row, state.shelf.get(key)) for key in state.shelf.held() if (row := self._alias.table.row(key)) is not None
-            )
-            chosen = [(key, row, vector) for key, row, vector in rows if vector is not None and _matches(row, wanted)]
-            scores = similarities(self._declaration.metric, query.matrix[0], [vector for _, _, vector in chosen])
-            ranked = np.argsort(-scores, kind="stable")
-            best = ranked[np.isfinite(scores[ranked])][:k].tolist()
-            hits = tuple(self._hit(chosen[i][0], chosen[i][1], float(scores[i])) for i in best)
+            wanted = _conditions(self._alias.table, where or {})
+            if not exact:
+                state.scans, state.scanned_at = state.scans + 1, time.monotonic()
+            best = self._near(query.matrix[0], wanted)
+            if hybrid is not None:
+                best = self._fused(best, hybrid, k, wanted)
+            table = self._alias.table
+            hits = tuple(self._hit(key, row, score) for key, score in best[:k] if (row := table.row(key)) is not None)
             return Answer(hits, self._alias.generation)
 
-    def scans(self) -> int:
-        """How many searches were not asked to be exact."""
+    def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
+        """The nearest ``k`` to each query, one query after the other."""
+        return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
+
+    def reads(self) -> Reads:
+        """How many searches were not asked to be exact, and when the last of them was."""
         with self._lock:
-            return self._state().scans
+            state = self._state()
+            return Reads(state.scans, None if state.scanned_at is None else time.monotonic() - state.scanned_at)
+
+    def _near(self, query: Vector, wanted: Mapping[str, object]) -> list[tuple[Key, float]]:
+        """All that fit with their scores, best first."""
+        state, table = self._state(), self._alias.table
+        rows = ((key, table.row(key), state.shelf.get(key)) for key in state.shelf.held())
+        chosen = [(key, vector) for key, row, vector in rows if vector is not None and row is not None and _matches(row, wanted)]
+        scores = similarities(self._declaration.metric, query, [vector for _, vector in chosen])
+        ranked = np.argsort(-scores, kind="stable")
+        return [(chosen[i][0], float(scores[i])) for i in ranked[np.isfinite(scores[ranked])].tolist()]
+
+    def _fused(
+        self, near: Sequence[tuple[Key, float]], hybrid: tuple[str, float], k: int, wanted: Mapping[str, object]
+    ) -> list[tuple[Key, float]]:
+        table = self._alias.table
+        texts = {key: text for key in table.ordered() if (text := self._alias.text(key)) is not None}
+        fit = {key for key in table.ordered() if (row := table.row(key)) is not None and _matches(row, wanted)}
+        return self._words.fused(texts, near, hybrid, k=k, fit=fit)
 
     def _usable(self, key: Key, digest: bytes) -> Vector | None:
         """The vector of a key that has a direction and is, as far as can be told, that of the text."""
@@ -172,14 +214,6 @@ class MemoryIndex:
 
     def _state(self) -> IndexState:
         return self._alias.index(self._name)
-
-    def _conditions(self, where: Mapping[str, object]) -> Mapping[str, object]:
-        for column in where:
-            if column not in self._alias.table.columns:
-                raise UnknownName(
-                    "column", column, hint=f"{self._alias.table.name} has {', '.join(sorted(self._alias.table.columns))}"
-                )
-        return where
 
     def _hit(self, key: Key, row: Row, score: float) -> Hit:
         source = self._alias.source
@@ -201,6 +235,13 @@ def similarities(metric: str, query: NDArray[np.float32], vectors: Sequence[NDAr
         if metric == "ip":
             return products
         return np.asarray(products / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(one)), dtype=np.float64)
+
+
+def _conditions(table: Table, where: Mapping[str, object]) -> Mapping[str, object]:
+    for column in where:
+        if column not in table.columns:
+            raise UnknownName("column", column, hint=f"{table.name} has {', '.join(sorted(table.columns))}")
+    return where
 
 
 def _matches(row: Row, where: Mapping[str, object]) -> bool:

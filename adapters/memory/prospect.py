@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from transvase.core.errors import BadValue
 from transvase.core.ports import Declaration, Outlook
 
 from .state import AliasState
 
 FLOAT_BYTES = 4
+
+WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
+"""Dimensions of an approximate index, by element type, as pgvector has them."""
+
+
+def form_for(live: str, dimension: int) -> str:
+    """The live index' element type, or halfvec where only an index over that takes so many dimensions."""
+    return "halfvec" if live == "vector" and WIDEST["vector"] < dimension <= WIDEST["halfvec"] else live
 
 
 def fit_for_a_target(state: AliasState, target: Declaration) -> None:

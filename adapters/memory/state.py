@@ -114,6 +114,7 @@ class IndexState:
     place: Place = field(default_factory=Place)
     built: bool = False
     scans: int = 0
+    scanned_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +129,8 @@ class AliasState:
     shadow: str | None = None
     generation: int = 1
     capturing: bool = False
+    watching: bool = True
+    """False in a store to which no write is told: what differs is found by comparing alone."""
     indexes: dict[str, IndexState] = field(default_factory=dict)
     entries: dict[int, Debt] = field(default_factory=dict)
     seen_at: float | None = None
@@ -135,7 +138,7 @@ class AliasState:
 
     def watch(self, key: Key, old: Row | None, new: Row | None) -> None:
         """Owe the key when the write changed what is embedded: its text, or that it is there at all."""
-        if self.capturing and ((old is None) != (new is None) or self._text(old) != self._text(new)):
+        if self.capturing and self.watching and ((old is None) != (new is None) or self._text(old) != self._text(new)):
             self.owe(key)
 
     def owe(self, key: Key, *, only: str | None = None) -> None:

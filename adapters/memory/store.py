@@ -5,16 +5,13 @@ A call holds the lock from its first look to its last write; that is the transac
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from itertools import count
 from threading import RLock
 
-from transvase.core.errors import BadValue, Moved, NotReady, Unfit, UnknownName
+from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
 from transvase.core.template import reading
 
@@ -23,18 +20,23 @@ from .corpus import MemoryCorpus
 from .holders import Holders
 from .index import MemoryIndex
 from .journal import MemoryJournal
-from .lifecycle import ended, made
+from .lifecycle import create, discard, point, retire, witness
 from .outbox import MemoryOutbox
-from .prospect import fit_for_a_target, foreseen
+from .prospect import WIDEST, foreseen, form_for
 from .state import AliasState, ColumnShelf, IndexState
 from .table import Table, VectorColumn
 
 
 class MemoryStore:
-    """The Store port in memory. ``make_table`` and ``table`` are the application's side: nobody can send SQL here."""
+    """The Store port in memory. ``make_table`` and ``table`` are the application's side: nobody can send SQL here.
 
-    def __init__(self) -> None:
+    With ``blind``, a reason in words, no write to a table is told to the store, as where an application writes past it: what
+    changed is then found by comparing alone.
+    """
+
+    def __init__(self, *, blind: str | None = None) -> None:
         self._lock = RLock()
+        self._blind = blind
         self._tables: dict[str, Table] = {}
         self._aliases: dict[str, AliasState] = {}
         self._holders = Holders(lock=self._lock)
@@ -100,6 +102,18 @@ class MemoryStore:
             self._aliases[proposal.alias] = state
             state.table.watchers.append(state.watch)
 
+    def widest(self, form: str) -> int | None:
+        """As pgvector's: memory would take any, and what holds here is to hold there."""
+        return WIDEST.get(form)
+
+    def form_for(self, live: str, dimension: int) -> str:
+        """As on Postgres."""
+        return form_for(live, dimension)
+
+    def physical(self, stem: str) -> str:
+        """The stem itself."""
+        return stem
+
     def outlook(self, alias: str, target: Declaration) -> Outlook:
         """Rows and bytes; there are no locks to wait for in memory."""
         with self._lock:
@@ -108,24 +122,18 @@ class MemoryStore:
     def create(self, alias: str, target: Declaration) -> None:
         """Make the empty target, keep it as the shadow and capture every write from now on."""
         with self._lock:
-            state = self._state(alias)
-            known = state.indexes.get(target.name)
-            if known is not None and known.declaration == target:
-                state.capturing = True
-                return
-            if known is not None or self.there(target.name):
-                raise BadValue("index", target.name, why="there is another of that name; physical names are never used twice")
-            if state.shadow is not None:
-                raise NotReady("open", f"{state.shadow} is kept beside {state.live}; retire or abort it first")
-            fit_for_a_target(state, target)
-            state.indexes[target.name] = made(state, target, serial=next(self._serials))
-            state.shadow, state.capturing = target.name, True
-            state.generation += 1
+            create(self._state(alias), target, taken=self.there(target.name), serial=next(self._serials))
 
     def captures(self, alias: str) -> bool:
         """True while every write to the table leaves its key in the outbox."""
         with self._lock:
             return self._state(alias).capturing
+
+    def blind(self, alias: str) -> str | None:
+        """Why writes are not told, where the store was made so."""
+        with self._lock:
+            self._state(alias)
+            return self._blind
 
     def there(self, index: str) -> bool:
         """True while some alias has an index of this name."""
@@ -141,46 +149,31 @@ class MemoryStore:
         """Make the alias name ``index``; what was live becomes the shadow. Moved, NotReady, Superseded: no change."""
         started = time.perf_counter()
         with self._lock:
-            state = self._state(alias)
-            if state.generation != expect:
-                raise Moved(f"the alias {alias!r}", expected=f"generation {expect}", found=f"generation {state.generation}")
-            state.index(index)
-            owed = state.owed()
-            if owed > allow_owed:
-                raise NotReady("switch", f"{owed} rows are owed and {allow_owed} are allowed")
-            if index != state.live:
-                state.live, state.shadow = index, state.live
-                state.generation += 1
+            owed = point(self._state(alias), index, expect=expect, allow_owed=allow_owed)
         return Switch(time.perf_counter() - started, owed, 0.0)
+
+    def behind(self, alias: str) -> tuple[str, ...]:
+        """None: there is one memory."""
+        with self._lock:
+            self._state(alias)
+        return ()
 
     def discard(self, alias: str, index: str) -> None:
         """Remove an index of ours that is not live. NotReady for the live one and for what was the user's."""
         with self._lock:
-            state = self._state(alias)
-            if index == state.live:
-                raise NotReady("discard", f"{index} is live: readers are served from it")
-            if index in state.indexes:
-                declared = state.indexes[index].declaration
-                if declared.adopted and not declared.shares:
-                    raise NotReady("discard", f"{index} was the user's before it was ours; retire it instead")
-                state.forget(index)
+            discard(self._state(alias), index)
 
-    def retire(self, alias: str, index: str, *, drop: bool) -> str:
+    def retire(self, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
         """End an index that was live: a place of ours is removed, an adopted column renamed, or with ``drop`` removed."""
+        if take_name:
+            raise BadValue("take-name", index, why="a table keeps its name; leave it out")
         with self._lock:
-            state = self._state(alias)
-            if index == state.live:
-                raise NotReady("retire", f"{index} is live: readers are served from it")
-            if index not in state.indexes:
-                return f"{index} was gone already"
-            return ended(state, index, drop=drop)
+            return retire(self._state(alias), index, drop=drop)
 
     def witness(self, alias: str, index: str) -> str:
         """A digest of which two indexes stand there, what they declare and whether they are built."""
         with self._lock:
-            state = self._state(alias)
-            seen = [(one.serial, one.built, _as_text(one.declaration)) for one in (state.index(state.live), state.index(index))]
-        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
+            return witness(self._state(alias), index)
 
     def corpus(self, alias: str) -> MemoryCorpus:
         """The records behind the alias."""
@@ -214,6 +207,7 @@ class MemoryStore:
             table=table,
             reading=reading(proposal.source.text, table.columns),
             live=declaration.name,
+            watching=self._blind is None,
         )
         shelf = ColumnShelf(table, proposal.source.vector)
         state.indexes[declaration.name] = IndexState(declaration, shelf, next(self._serials), built=True)
@@ -227,8 +221,3 @@ class MemoryStore:
         if alias not in self._aliases:
             raise UnknownName("alias", alias, hint=f"there are {', '.join(sorted(self._aliases)) or 'none'}; `adopt` makes one")
         return self._aliases[alias]
-
-
-def _as_text(declaration: Declaration) -> str:
-    facts = {name: value for name, value in asdict(declaration).items() if name != "space"}
-    return json.dumps({**facts, "space": declaration.label}, sort_keys=True)

@@ -11,8 +11,8 @@ from .shape import NORM, Shape, digest, named, owed_or_nothing, place_of
 from .sql import statement
 
 
-def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
-    """Count. A key that is owed counts as owed, and as nothing else."""
+def take(connection: Connection, shape: Shape, index: Declaration, *, deep: bool) -> Census:
+    """Count. A key that is owed counts as owed, and as nothing else. No vector is read unless ``deep``."""
     common = {
         "ks": shape.ks(),
         "outbox": owed_or_nothing(shape),
@@ -31,7 +31,7 @@ def take(connection: Connection, shape: Shape, index: Declaration) -> Census:
             **common, side=side, either=shape.either("s", "x"), match=shape.match("s", "x"), digest=digest("s.body"),
             owed_match=shape.match("o", "b"),
         )  # fmt: skip
-    row = run(connection, query, {"width": index.width}).fetchone()
+    row = run(connection, query, {"width": index.width, "deep": deep}).fetchone()
     assert row is not None, "an aggregate without GROUP BY gives one row"
     records, held, missing, orphaned, stale, owed, zero, broken, examples = row
     return Census(

@@ -8,7 +8,7 @@ and leaves the rest owed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -22,8 +22,16 @@ from .inspect import Ann, ann_index
 from .shape import CONTROL, OPCLASS, Shape, named, place_of
 from .sql import statement
 
+WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
+"""Dimensions that an approximate index takes, by element type (pgvector 0.8)."""
+
 MOST_MEMORY: Final = 2 << 30
 """Bytes that a build may take: it is fast only while its graph fits (pgvector's README), and the machine serves others too."""
+
+
+def form_for(live: str, dimension: int) -> str:
+    """The live index' element type, or halfvec where only an index over that takes so many dimensions."""
+    return "halfvec" if live == "vector" and WIDEST["vector"] < dimension <= WIDEST["halfvec"] else live
 
 
 def oid_of(connection: Connection, shape: Shape, index: Declaration) -> int | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 import numpy as np
 import psycopg
 from transvase.core.errors import BadValue, NotReady
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Stretch
+from transvase.core.hybrid import depth, weighed
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Stretch
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
-from . import aliases, binary_copy, census, fill, hnsw, search, stretch
+from . import aliases, binary_copy, census, fill, hnsw, search, stretch, words
 from .connections import Connection, Connections, run
 from .failures import LOST, translated, translated_reading
 from .shape import Shape, columns_of, place_of
@@ -34,14 +37,22 @@ class PostgresIndex:
     shape: Shape
     declaration: Declaration
     like: Declaration | None = None
-    _searches: dict[tuple[object, ...], str] = field(default_factory=dict, compare=False)
+    _searches: dict[tuple[object, ...], tuple[float, str]] = field(default_factory=dict, compare=False)
 
     def place(self) -> Place:
         """How far the fill has come."""
         with self.connections.use("reading the place of the fill") as c:
             return fill.read_place(c, self.shape, self.declaration)
 
-    def fill(self, records: Sequence[Record], vectors: Vectors, *, place: Place, lacking: Sequence[Key] = ()) -> int:
+    def fill(
+        self,
+        records: Sequence[Record],
+        vectors: Vectors,
+        *,
+        place: Place,
+        lacking: Sequence[Key] = (),
+        bare: Sequence[Record] = (),  # noqa: ARG002 -- the port's shape: vectors lie beside the rows here, and these have none
+    ) -> int:
         """Write a stretch and its place; NotReady for a site that was there before: it is never filled."""
         if self.declaration.adopted:
             raise NotReady("fill", f"{self.declaration.name} is the application's own column")
@@ -98,55 +109,82 @@ class PostgresIndex:
         matrix = np.asarray(parsed, dtype=np.float32).reshape(len(rows), -1 if rows else self.declaration.width)
         return found, Vectors(self.declaration.space, matrix)
 
-    def census(self) -> Census:
+    def census(self, *, deep: bool = True) -> Census:
         """Counts over all rows, from one snapshot."""
         with self.connections.use("counting over all rows") as c:
-            return census.take(c, self.shape, self.declaration)
+            return census.take(c, self.shape, self.declaration, deep=deep)
 
-    def search(self, query: Vectors, k: int, *, where: Mapping[str, object] | None = None, exact: bool = False) -> Answer:
-        """The nearest rows. A read may be repeated, so a connection that broke under it is replaced once."""
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        *,
+        where: Mapping[str, object] | None = None,
+        exact: bool = False,
+        text: str | None = None,
+        lexical: float | None = None,
+    ) -> Answer:
+        """The best rows, by one statement. A read may be repeated, so a connection that broke under it is replaced once."""
         filters = dict(where or {})
-        values = search.values_for(self.declaration, query, filters)
+        values = search.values_for(self.declaration, query, filters, hybrid=weighed(text, lexical, exact=exact))
         try:
             return self._search(values, k, filters, exact=exact)
         except LOST:
             with translated(f"searching {self.declaration.name}"):
                 return self._search(values, k, filters, exact=exact)
 
-    def scans(self) -> int:
-        """Scans of the approximate index since the server's statistics began."""
+    def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
+        """The nearest rows to each query, by a scan of all rows for each."""
+        return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
+
+    def reads(self) -> Reads:
+        """Scans of the approximate index, as the server's statistics have them: a session tells of its own within seconds.
+
+        Not seen are searches that PostgreSQL made without the index, and those on a replica. Payments are no scans of it.
+        """
         with self.connections.use("reading the statistics") as c:
             ann = hnsw.valid(c, self.shape, self.declaration)
-            row = c.execute(statement("index", "scans"), {"oids": [ann.oid] if ann else []}).fetchone()
-            return int(row[0]) if row else 0
+            row = c.execute(statement("index", "reads"), {"oids": [ann.oid] if ann else []}).fetchone()
+        assert row is not None, "an aggregate without GROUP BY gives one row"
+        count, last_s, since_reset_s, told = row
+        watched_s = (inf if since_reset_s is None else since_reset_s) if told else None
+        return Reads(count, None if last_s is None else max(last_s, 0.0), watched_s=watched_s)
 
     def _search(self, values: Mapping[str, object], k: int, filters: dict[str, object], *, exact: bool) -> Answer:
-        kinds = tuple((name, value is None, isinstance(value, list | tuple | set | frozenset)) for name, value in filters.items())
+        worded = words.asked(values)
         with self.connections.lend(patient=bool(filters)) as c:
-            text = self._searches.get((k, kinds, exact))
-            if text is None:
-                text = search.statement_for(c, self.shape, self.declaration, k=k, filters=filters, exact=exact)
-                self._searches[(k, kinds, exact)] = text
-            rows = _read(c, text, values, k, index=self.declaration.name)
-        return search.answer(self.shape, self.declaration, rows)
+            text = self._statement(c, k, filters, exact=exact, worded=worded)
+            rows = _read(c, text, values, depth(k) if worded else k, index=self.declaration.name)
+        return search.answer(self.shape, self.declaration, rows, worded=worded)
+
+    def _statement(self, connection: Connection, k: int, filters: dict[str, object], *, exact: bool, worded: bool) -> str:
+        """One that was composed before, unless it looks for words and was composed a while ago: they may have an index now."""
+        kinds = tuple((name, value is None, isinstance(value, list | tuple | set | frozenset)) for name, value in filters.items())
+        made, text = self._searches.get((k, kinds, exact, worded), (-inf, ""))
+        if not text or (worded and time.monotonic() - made > words.KNOWN_S):
+            text = search.statement_for(
+                connection, self.shape, self.declaration, k=k, filters=filters, exact=exact, worded=worded
+            )
+            self._searches[(k, kinds, exact, worded)] = time.monotonic(), text
+        return text
 
 
-def _read(connection: Connection, text: str, values: Mapping[str, object], k: int, *, index: str) -> list[tuple[Any, ...]]:
+def _read(connection: Connection, text: str, values: Mapping[str, object], deep: int, *, index: str) -> list[tuple[Any, ...]]:
     try:
-        if k > search.EF_SEARCH:
+        if deep > search.EF_SEARCH:
             with connection.transaction():
-                connection.execute(WIDER, {"k": k})
-                return connection.execute(text, values).fetchall()  # composed by search.py
+                connection.execute(WIDER, {"k": deep})
+                return connection.execute(text, values, prepare=True).fetchall()  # composed by search.py
         return connection.execute(text, values, prepare=True).fetchall()
     except psycopg.OperationalError:
         raise
     except search.MISFITS as error:
-        if len(values) == 1:  # no filter: the query alone cannot be at fault
+        filtering = search.filtering(values)
+        if not filtering:  # the query alone cannot be at fault
             with translated_reading(index, f"searching {index}"):
                 raise
-        raise BadValue(
-            "filter", search.shown(values), why=f"a column does not take its value ({str(error).splitlines()[0]})"
-        ) from error
+        shown = ", ".join(map(str, filtering))
+        raise BadValue("filter", shown, why=f"a column does not take its value ({str(error).splitlines()[0]})") from error
     except psycopg.Error:
         with translated_reading(index, f"searching {index}"):
             raise

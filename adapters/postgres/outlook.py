@@ -6,7 +6,7 @@ from typing import Final
 
 from transvase.core.ports import Declaration, Lock, Outlook
 
-from . import capture
+from . import capture, hnsw
 from .aliases import Known
 from .connections import Connection, run
 from .locks import MOST_S
@@ -97,7 +97,7 @@ def _warnings(connection: Connection, shape: Shape) -> tuple[str, ...]:
 
 
 def _refusals(known: Known, target: Declaration) -> tuple[str, ...]:
-    most = 2000 if target.form == "vector" else 4000
+    most = hnsw.WIDEST[target.form]
     if target.width > most:
         return (
             f"{target.form} is indexed up to {most} dimensions, and {target.width} are needed: choose halfvec or cut the model",

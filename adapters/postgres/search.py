@@ -12,9 +12,9 @@ from transvase.core.ports import Answer, Declaration
 from transvase.core.record import Hit
 from transvase.core.space import Vectors
 
-from . import binary_copy
+from . import binary_copy, words
 from .connections import WIRE, Connection
-from .shape import OPERATOR, Fragment, Shape, fitting, named, place_of, quoted
+from .shape import OPERATOR, Fragment, Shape, fitting, named, place_of, quoted, whole_rows
 from .sql import statement
 
 MOST: Final = 1000
@@ -25,18 +25,31 @@ MISFITS: Final = (psycopg.DataError, errors.UndefinedFunction, errors.DatatypeMi
 
 
 def statement_for(
-    connection: Connection, shape: Shape, index: Declaration, *, k: int, filters: Mapping[str, object], exact: bool
+    connection: Connection,
+    shape: Shape,
+    index: Declaration,
+    *,
+    k: int,
+    filters: Mapping[str, object],
+    exact: bool,
+    worded: bool = False,
 ) -> str:
     """The search as text, for one number of hits and one set of filtered columns. BadValue, UnknownName."""
     if not 1 <= k <= MOST:
         raise BadValue("k", k, why=f"between 1 and {MOST} hits can be asked for")
+    relation, where = _relation(shape, index), _filter(shape, filters)
+    columns = sql.SQL(", ").join(named("s", f"c{i}") for i in range(1, len(shape.columns) + 1))
+    operator = sql.SQL(OPERATOR[index.metric])  # from a fixed table
+    if worded:
+        aim = words.Aim(relation, _vector(index), operator)
+        return words.composed(connection, shape, aim, k=k, columns=columns, where=where)
     composed = statement("index", "search").format(
         vector=_vector(index),
-        operator=sql.SQL(OPERATOR[index.metric]),  # from a fixed table
+        operator=operator,
         query=sql.SQL("%(query)s"),
-        columns=sql.SQL(", ").join(named("s", f"c{i}") for i in range(1, len(shape.columns) + 1)),
-        relation=_relation(shape, index),
-        filter=_filter(shape, filters),
+        columns=columns,
+        relation=relation,
+        filter=where,
         # With anything added to it the distance is no longer what the index is ordered by: every row is looked at.
         exact=sql.SQL(" + 0.0" if exact else ""),
         k=sql.SQL(str(k)),  # an integer
@@ -45,29 +58,31 @@ def statement_for(
     return composed.as_string(connection)
 
 
-def values_for(index: Declaration, query: Vectors, filters: Mapping[str, object]) -> dict[str, object]:
-    """The parameters of ``statement_for``; SpaceMismatch, BadValue."""
+def values_for(
+    index: Declaration, query: Vectors, filters: Mapping[str, object], *, hybrid: tuple[str, float] | None = None
+) -> dict[str, object]:
+    """The parameters of ``statement_for``, with the words and their weight of a hybrid search; SpaceMismatch, BadValue."""
     matrix = fitting(query, index)
     if len(matrix) != 1:
         raise BadValue("query", matrix.shape, why="one vector is needed")
     wire = WIRE[index.form](binary_copy.wire(matrix[0], form=index.form))
-    return {"query": wire, **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
+    return {"query": wire, **words.values(hybrid), **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
 
 
-def shown(values: Mapping[str, object]) -> str:
-    """The filters' values among the parameters, for a sentence."""
-    return ", ".join(str(value) for name, value in values.items() if name != "query")
+def filtering(values: Mapping[str, object]) -> list[object]:
+    """The filters' values among the parameters."""
+    return [value for name, value in values.items() if name not in ("query", *words.PARAMETERS)]
 
 
-def answer(shape: Shape, index: Declaration, rows: list[tuple[Any, ...]]) -> Answer:
-    """Rows of the statement as an Answer. Its first column is the generation, the second the distance, the third the text."""
+def answer(shape: Shape, index: Declaration, rows: list[tuple[Any, ...]], *, worded: bool = False) -> Answer:
+    """Rows of the statement as an Answer: generation, distance (of a hybrid search: the score), text, the columns."""
     at = {name: i for i, name in enumerate(shape.columns, 3)}
     key = [at[name] for name in shape.key]
     rest = [(name, i) for name, i in at.items() if name not in shape.key]
     hits = tuple(
         Hit(
             tuple(row[i] for i in key),
-            _score(index.metric, float(row[1])),
+            float(row[1]) if worded else _score(index.metric, float(row[1])),
             None if row[2] is None else str(row[2]),
             {name: row[i] for name, i in rest},
         )
@@ -87,13 +102,7 @@ def _vector(index: Declaration) -> Fragment:
 
 def _relation(shape: Shape, index: Declaration) -> Fragment:
     """The table, its columns under names that cannot collide; joined to the side table where the vectors are there."""
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(named(name), named(f"c{i}")) for i, name in enumerate(shape.columns, 1)
-    )
-    held = named(shape.vector) if index.adopted else sql.SQL("NULL")
-    rows = sql.SQL("(SELECT {}, {}, {} AS body, {} AS held FROM {}) s").format(
-        columns, shape.naming(), shape.expression(), held, shape.source
-    )
+    rows = whole_rows(shape, held=named(shape.vector) if index.adopted else None)
     if index.adopted:
         return rows
     side, _ = place_of(shape, index)

@@ -191,6 +191,17 @@ def place_of(shape: Shape, index: Declaration) -> tuple[Fragment, Fragment]:
     return named(CONTROL, index.site), named("embedding")
 
 
+def whole_rows(shape: Shape, *, held: Fragment | None = None, words: Fragment | None = None) -> Fragment:
+    """Whole rows of the table as ``s``, the columns under names that cannot collide: c1, c2, …, k1, …, body, held, words."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(named(name), named(f"c{i}")) for i, name in enumerate(shape.columns, 1)
+    )
+    nothing = sql.SQL("NULL")
+    return sql.SQL("(SELECT {}, {}, {} AS body, {} AS held, {} AS words FROM {}) s").format(
+        columns, shape.naming(), shape.expression(), held or nothing, words or nothing, shape.source
+    )
+
+
 def unnested_vectors(shape: Shape) -> Fragment:
     """Vectors with their keys and digests as one parameter a column: ``unnest(…) AS p(k1, …, embedding, digest)``."""
     arrays = sql.SQL(", ").join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transvase.core.errors import Superseded
+from transvase.core.errors import BadValue, Superseded
 from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
 
 from . import aliases, capture, cutover, hnsw, inspect, lifecycle, locks
@@ -65,6 +65,18 @@ class PostgresStore:
         with self._connections.use("adopting the index") as c:
             lifecycle.adopt(c, proposal, inspect.find_table(c, proposal.source.table), declaration)
 
+    def widest(self, form: str) -> int | None:
+        """What an HNSW index over the element type takes."""
+        return hnsw.WIDEST.get(form)
+
+    def form_for(self, live: str, dimension: int) -> str:
+        """``vector`` as long as an index takes it."""
+        return hnsw.form_for(live, dimension)
+
+    def physical(self, stem: str) -> str:
+        """The stem itself: every identifier is quoted."""
+        return stem
+
     def outlook(self, alias: str, target: Declaration) -> Outlook:
         """Sizes, locks, warnings, refusals."""
         with self._connections.use("looking ahead") as c:
@@ -79,6 +91,10 @@ class PostgresStore:
         """Whether the full set of triggers is there and always enabled."""
         with self._connections.use("looking at the triggers") as c:
             return capture.is_captured(c, aliases.load(c, alias).shape)
+
+    def blind(self, alias: str) -> None:
+        """Never: what a transaction changed, its trigger has written down."""
+        self.alias(alias)
 
     def there(self, index: str) -> bool:
         """Whether the index exists."""
@@ -95,13 +111,20 @@ class PostgresStore:
         """The cutover."""
         return cutover.point(self._connections, alias, index, expect=expect, allow_owed=allow_owed)
 
+    def behind(self, alias: str) -> tuple[str, ...]:
+        """None: the alias is a row, and whoever reads it later reads it so."""
+        self.alias(alias)
+        return ()
+
     def discard(self, alias: str, index: str) -> None:
         """Remove a target that never went live."""
         with self._connections.use("removing the target") as c:
             lifecycle.discard(c, alias, index)
 
-    def retire(self, alias: str, index: str, *, drop: bool) -> str:
+    def retire(self, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
         """End the side that was live before."""
+        if take_name:
+            raise BadValue("take-name", index, why="a table keeps its name; leave it out")
         with self._connections.use("retiring the old side") as c:
             return lifecycle.retire(c, alias, index, drop=drop)
 

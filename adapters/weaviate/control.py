@@ -29,7 +29,7 @@ EDITION: Final = 1
 """Of the rows: what a later Transvase writes otherwise has another."""
 PAGE: Final = 500
 _QUORUM: Final = "consistency_level=QUORUM"
-_ALIAS, _INDEX, _READER = "alias", "index", "reader"
+_ALIAS, _INDEX, _READER, _CLOCK = "alias", "index", "reader", "clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class AliasRow:
     generation: int
     ledger: str
     """Identity of the ledger that keeps what is owed: another one beside the same server is refused."""
+    also: tuple[str, ...] = ()
+    """Other aliases of the server's that move with it: names of collections that it took over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,19 @@ class Control:
             shadow=body["shadow"],
             generation=int(body["generation"]),
             ledger=body["ledger"],
+            also=tuple(body.get("also") or ()),
         )
 
     def save(self, row: AliasRow) -> None:
         """Write the alias' row over the one that is there."""
         source = {"table": row.source.table, "key": row.source.key, "text": row.source.text, "vector": row.source.vector}
-        facts = {"live": row.live, "shadow": row.shadow, "generation": row.generation, "ledger": row.ledger}
+        facts = {
+            "live": row.live,
+            "shadow": row.shadow,
+            "generation": row.generation,
+            "ledger": row.ledger,
+            "also": list(row.also),
+        }
         self._write(_ALIAS, object_id(_ALIAS, row.name), row.name, {"name": row.name, "source": source, **facts})
 
     def forget(self, alias: str) -> None:
@@ -100,16 +109,41 @@ class Control:
         found = (_declaration(body) for kind, body, _ in self._rows() if kind == _INDEX and body["alias"] == alias)
         return sorted(found, key=lambda declaration: declaration.name)
 
+    def occupant(self, site: str) -> str | None:
+        """The alias that serves the objects of a collection under whatever name."""
+        served = (body for kind, body, _ in self._rows() if kind == _INDEX and site in (body["name"], body.get("shares")))
+        return next((str(body["alias"]) for body in served), None)
+
     def alias_of(self, index: str) -> str | None:
         """The alias that the index was declared under."""
         body = self._read(object_id(_INDEX, index))
         return None if body is None else str(body["alias"])
 
-    def keep(self, declaration: Declaration, *, alias: str) -> None:
-        """Write the row of an index over the one that is there."""
+    def keep(self, declaration: Declaration, *, alias: str, built: bool = False) -> None:
+        """Write the row of an index over the one that is there; ``built``: it has taken up all that it was given."""
         facts = {f.name: getattr(declaration, f.name) for f in fields(Declaration) if f.name != "space"}
         space = declaration.space.as_json() if declaration.space else None
-        self._write(_INDEX, object_id(_INDEX, declaration.name), declaration.name, {**facts, "space": space, "alias": alias})
+        row = {**facts, "space": space, "alias": alias, "built": built}
+        self._write(_INDEX, object_id(_INDEX, declaration.name), declaration.name, row)
+
+    def built(self, index: str) -> bool:
+        """True where the row of the index says so."""
+        body = self._read(object_id(_INDEX, index))
+        return body is not None and bool(body.get("built"))
+
+    def now_ms(self) -> int:
+        """The server's clock as it writes it into objects, in milliseconds: of the node that takes the write."""
+        row = object_id(_CLOCK, "now")
+        self._write(_CLOCK, row, "now", {})
+        found = self._connection.rest("GET", f"/objects/{CONTROL}/{row}?{_QUORUM}", doing="asking the time")
+        return int((found or {})["lastUpdateTimeUnix"])
+
+    def since_s(self, index: str) -> float | None:
+        """When the row of the index was written last, by the server's clock; None where there is none."""
+        found = self._connection.rest(
+            "GET", f"/objects/{CONTROL}/{object_id(_INDEX, index)}?{_QUORUM}", doing=f"reading {CONTROL}"
+        )
+        return None if found is None else float(found["lastUpdateTimeUnix"]) / 1000
 
     def drop(self, index: str) -> None:
         """Remove the row of an index and those of its readers."""

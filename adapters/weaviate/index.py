@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded
-from transvase.core.figures import Answer, Census, Place, Stretch
+from transvase.core.figures import Answer, Census, Place, Reads, Stretch
+from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
@@ -38,7 +39,6 @@ class WeaviateIndex:
     def __init__(self, setting: Setting, declaration: Declaration) -> None:
         self._setting, self._declaration = setting, declaration
         self._filling = Filling(setting, declaration)
-        self._searches = 0
         self._shape: tuple[Shape | None, float] = (None, 0.0)
 
     @property
@@ -65,10 +65,10 @@ class WeaviateIndex:
 
         A batch may be half written when this fails; written again, nothing changes.
         """
-        if self._declaration.adopted:
-            raise NotReady("fill", f"{self._declaration.name} is the application's own collection")
         if self._declaration.shares:
             raise NotReady("fill", f"{self._declaration.name} serves the vectors of {self._declaration.site} as they stand")
+        if self._declaration.adopted:
+            raise NotReady("fill", f"{self._declaration.name} is the application's own collection")
         fitting(self._declaration, vectors, rows=len(records))
         ledger, alias = self._setting.ledger, self._setting.alias
         written = self._filling.pour(records, list(vectors.matrix), bare=bare)
@@ -101,13 +101,14 @@ class WeaviateIndex:
             lacking=tuple(one.key for one in with_text if one.key not in taken),
             after=seen[-1].key if seen else after,
             passed=len(seen),
+            bare=tuple(recorded(one, read) for one in seen if read(one.cargo.properties) is None),
         )
 
     def owe(self) -> int:
         """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector."""
         if not self._setting.ledger.capture(self._setting.alias).on:
             raise NotReady("fill", f"nothing can be owed to {self._declaration.name} before writes are captured")
-        sides = self._sides(deep=True)
+        sides = _sides(self._setting, self._declaration, deep=True)
         suspected = [key for key, _ in faults(sides, Tally())]
         return sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
 
@@ -122,6 +123,8 @@ class WeaviateIndex:
             progress("indexing", whole, whole)
         elif self._setting.connection.rest("GET", f"/schema/{site}", index=site) is None:
             raise Superseded(site)
+        if self._setting.watch is not None:
+            self._setting.watch.built(self._declaration.name)
 
     def warm(self, queries: Vectors) -> None:
         """Search for each of them once, in every tenant that is awake, and forget the answers."""
@@ -148,7 +151,7 @@ class WeaviateIndex:
         With ``deep=False`` no vector is read: an object with a text counts as held, and zero and broken ones are not told.
         """
         setting, tally = self._setting, Tally()
-        sides = self._sides(deep=deep)
+        sides = _sides(self._setting, self._declaration, deep=deep)
         suspected = [key for key, _ in faults(sides, tally)]
         watched = setting.ledger.watch(setting.alias)
         try:
@@ -176,16 +179,16 @@ class WeaviateIndex:
         text: str | None = None,
         lexical: float | None = None,
     ) -> Answer:
-        """The ``k`` nearest, best first; with ``text`` and ``lexical`` (0 to 1) its words weigh beside the vector.
+        """The ``k`` nearest, best first; with ``lexical`` the words of ``text`` weigh beside the vector.
 
         A collection with tenants takes ``where={"tenant": …}``.
         """
+        hybrid = weighed(text, lexical, exact=exact)
         fitting(self._declaration, query, rows=1)
         _enough(k)
         if exact:
             return self.nearest(query, k, where=where)[0]
-        self._searches += 1
-        setting, declaration = self._setting, self._declaration
+        setting, declaration = self._setting.glancing(), self._declaration
         generation = setting.look().generation
         hits = searched(
             setting,
@@ -194,9 +197,10 @@ class WeaviateIndex:
             k,
             metric=declaration.metric,
             where=where or {},
-            text=text,
-            lexical=lexical,
+            hybrid=hybrid,
         )
+        if setting.watch is not None:
+            setting.watch.searched(declaration.name)
         return Answer(hits, generation)
 
     def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
@@ -207,9 +211,10 @@ class WeaviateIndex:
         found = nearest(self._setting, self._declaration, queries.matrix, k, where=where or {})
         return [Answer(hits, generation) for hits in found]
 
-    def scans(self) -> int:
-        """Searches of this process: the server counts none."""
-        return self._searches
+    def reads(self) -> Reads:
+        """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
+        watch = self._setting.watch
+        return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
 
     def _known(self) -> Shape:
         """The shape for searches, at most ``KNOWN_S`` old: asking for it takes as long as a search."""
@@ -218,17 +223,6 @@ class WeaviateIndex:
             shape = self._setting.shape(self._declaration.site)
             self._shape = shape, time.monotonic()
         return shape
-
-    def _sides(self, *, deep: bool) -> Sides:
-        alias = self._setting.look()
-        return Sides(
-            setting=self._setting,
-            site=self._declaration.site,
-            live=alias.live.site,
-            width=self._declaration.width,
-            text=alias.source.text,
-            deep=deep,
-        )
 
     def _matrix(self, vectors: Sequence[Vector]) -> NDArray[np.float32]:
         return np.array(vectors, dtype=np.float32).reshape(len(vectors), self._declaration.width)
@@ -240,6 +234,19 @@ def queued(setting: Setting, site: str) -> int:
     shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
     waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
     return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
+
+
+def _sides(setting: Setting, declaration: Declaration, *, deep: bool) -> Sides:
+    """The index beside the side that is live just now."""
+    alias = setting.look()
+    return Sides(
+        setting=setting,
+        site=declaration.site,
+        live=alias.live.site,
+        width=declaration.width,
+        text=alias.source.text,
+        deep=deep,
+    )
 
 
 def _enough(k: int) -> None:

@@ -14,7 +14,7 @@ from transvase.core.template import columns_of
 from . import rights
 from .control import Control
 from .names import CONTROL, alias_name, canonical, is_class_name
-from .schema import DEFAULT, DISTANCES, Raw, VectorKind, all_schemas, schema_found, tenanted, vector_kind
+from .schema import DEFAULT, DISTANCES, Raw, VectorKind, all_schemas, schema_found, tenanted, vector_kind, vector_kinds
 from .tenants import Activity, Tenants
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def inspected(connection: Connection, proposal: Proposal) -> Declaration:
     raw = collection(connection, proposal.source.table)
     name = str(raw["class"])
     tenants = tenanted(raw)
-    _check_key(name, proposal.source.key, tenants=tenants)
-    kind = vector_kind(raw, proposal.source.vector)
+    _check_key(raw, proposal.source.key, tenants=tenants)
+    kind = _kind(raw, proposal.source.vector)
     _check_vector(name, kind)
     _check_text(raw, proposal.source.text)
     _check_rights(connection, alias, name, tenants=tenants)
@@ -94,11 +94,26 @@ def metric_of(kind: VectorKind) -> str:
     )
 
 
-def _check_key(name: str, key: tuple[str, ...], *, tenants: bool) -> None:
+def _check_key(raw: Raw, key: tuple[str, ...], *, tenants: bool) -> None:
     wanted = TENANT_KEY if tenants else KEY
-    if key != wanted:
-        why = "it has tenants, and an object's id is its own within one of them" if tenants else "objects are known by their ids"
-        raise BadValue("key", ",".join(key), why=f"the key of {name} is {','.join(wanted)}: {why}; --key can be left out")
+    if key == wanted:
+        return
+    why = "it has tenants, and an object's id is its own within one of them" if tenants else "objects are known by their ids"
+    said = f"the key of {raw['class']} is {','.join(wanted)}: {why}; --key can be left out"
+    there = {str(prop["name"]) for prop in raw.get("properties") or ()}
+    for name in key:
+        if name not in there and name not in TENANT_KEY:
+            raise UnknownName("key", name, hint=said)
+    if there & set(key):
+        raise Unfit(f"{','.join(key)} does not identify the objects of {raw['class']}", remedy=said)
+    raise BadValue("key", ",".join(key), why=said)
+
+
+def _kind(raw: Raw, vector: str) -> VectorKind:
+    held = {kind.name for kind in vector_kinds(raw)}
+    if vector and vector not in held and vector in {prop["name"] for prop in raw.get("properties") or ()}:
+        raise Unfit(f"{vector} of {raw['class']} is a property and holds no vectors", remedy="name one of its vectors")
+    return vector_kind(raw, vector)
 
 
 def _check_vector(name: str, kind: VectorKind) -> None:
@@ -153,7 +168,7 @@ def _check_alias(connection: Connection, alias: str, name: str) -> None:
 
 def _check_free(connection: Connection, alias: str, name: str) -> None:
     """One collection under two aliases: each migration would end what the other one serves."""
-    other = Control(connection).alias_of(name)
+    other = Control(connection).occupant(name)
     if other is not None and other != alias:
         raise Unfit(f"{name} is served under the alias {other!r} already", remedy="use that alias")
 

@@ -58,7 +58,6 @@ def blind_spots(raw: Mapping[str, Any]) -> str:
 def _warnings(
     connection: Connection, alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str, Activity]
 ) -> Iterator[str]:
-    yield blind_spots(raw)
     if not target.shares:
         yield from _copying(raw, vector_kind(raw, alias.source.vector))
         yield from _wall(alias, target, raw=raw, statuses=statuses)

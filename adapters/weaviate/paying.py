@@ -15,6 +15,7 @@ from .cargo import Vector, same
 from .corpus import truths
 from .reading import Seen
 from .setting import Setting
+from .tenants import Tenants
 from .texts import expression
 from .walking import ill
 from .writing import aligned, drop, put_whole, restamp
@@ -116,7 +117,10 @@ class Paying:
         for source in sorted({self.now.truth[one.key] for one in objects}):
             mine = [one for one in objects if self.now.truth[one.key] == source]
             shape = aligned(setting.connection, setting.shape(source), setting.shape(site))
-            for tenant in sorted({one.tenant for one in mine}):
+            tenants = sorted({one.tenant for one in mine})
+            if shape.tenants and not set(tenants) <= Tenants(setting.connection, site).statuses().keys():
+                Tenants(setting.connection, source).mirrored(Tenants(setting.connection, site))
+            for tenant in tenants:
                 some = [one for one in mine if one.tenant == tenant]
                 with setting.awake(site, tenant):
                     put_whole(

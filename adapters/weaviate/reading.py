@@ -115,9 +115,7 @@ def fetch(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key])
         for start in range(0, len(some), KEYS_AT_ONCE):
             part = some[start : start + KEYS_AT_ONCE]
             seen = (
-                _by_filter(connection, shape, lens, part, tenant)
-                if shape.plain
-                else _one_by_one(connection, shape, lens, part, tenant)
+                _by_filter(connection, shape, lens, part, tenant) if shape.plain else _one_by_one(connection, shape, lens, part)
             )
             found.update((one.key, one) for one in seen)
     return found
@@ -136,15 +134,18 @@ def _by_filter(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[
     return [seen_in(one, shape, lens, tenant, asked=asked) for one in connection.search(request, index=shape.name).results]
 
 
-def _one_by_one(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: str) -> list[Seen]:
-    asked, options = time.monotonic(), urlencode(_options(shape, lens, tenant))
+def single(connection: Connection, shape: Shape, lens: Lens, key: Key) -> Seen | None:
+    """The object of this key with every property that it has, those that the shape does not know among them; None without it."""
+    asked, tenant = time.monotonic(), str(key[0]) if len(key) > 1 else ""
+    options = urlencode(_options(shape, lens, tenant))
+    answer = connection.rest("GET", f"/objects/{quote(shape.name)}/{key[-1]}?{options}")
+    return None if answer is None else _from_json(cast("Mapping[str, object]", answer), shape, lens, tenant, asked=asked)
 
-    def ask(key: Key) -> object:
-        return connection.rest("GET", f"/objects/{quote(shape.name)}/{key[-1]}?{options}")
 
+def _one_by_one(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key]) -> list[Seen]:
     with ThreadPoolExecutor(_ASKING) as threads:
-        answers = list(threads.map(ask, keys))
-    return [_from_json(cast("Mapping[str, object]", one), shape, lens, tenant, asked=asked) for one in answers if one is not None]
+        answers = threads.map(lambda key: single(connection, shape, lens, key), keys)
+        return [one for one in answers if one is not None]
 
 
 def _request(shape: Shape, lens: Lens, tenant: str) -> Message:

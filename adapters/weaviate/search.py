@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue, UnknownName
 from transvase.core.record import Hit
+from transvase.core.template import columns_of
 from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
 
 from .cargo import Vector
@@ -33,31 +34,30 @@ def searched(
     *,
     metric: str,
     where: Mapping[str, object],
-    text: str | None = None,
-    lexical: float | None = None,
+    hybrid: tuple[str, float] | None = None,
 ) -> tuple[Hit, ...]:
-    """The ``k`` best. ``lexical`` is the weight of the words of ``text``, between 0 and 1, beside the vector's.
+    """The ``k`` best. ``hybrid`` is words to look for and their weight beside the vector's (``transvase.core.hybrid``).
 
     The server's equality of texts is one of their words; what it finds too much is left out here, and more is asked for.
     """
     tenant, conditions = tenant_of(shape, where)
     lens = setting.lens(vector=False, others=False)
-    read = expression(setting.look().source.text, shape)
+    source = setting.look().source.text
+    read, worded = expression(source, shape), searchable(shape, source) if hybrid else []
     asked = k
     while True:
         request = _request(shape, tenant, asked)
-        _aim(request, shape.named(lens.moving), query, text=text, lexical=lexical)
+        _aim(request, shape.named(lens.moving), query, hybrid=hybrid, worded=worded)
         if conditions:
             request.filters.CopyFrom(_all(conditions, shape))
         results = setting.connection.search(request, index=shape.name).results
         seen = [(one, seen_in(one, shape, lens, tenant)) for one in results]
         fit = [(message, one) for message, one in seen if meets(one, conditions, shape)]
         if len(fit) >= k or len(results) < asked or asked == MOST:
-            hybrid = text is not None and lexical is not None
             return tuple(
                 hit(
                     one,
-                    message.metadata.score if hybrid else score_of(message.metadata.distance, metric),
+                    message.metadata.score if hybrid is not None else score_of(message.metadata.distance, metric),
                     read(one.cargo.properties),
                 )
                 for message, one in fit[:k]
@@ -129,17 +129,28 @@ def _request(shape: Shape, tenant: str, limit: int) -> Message:
     )
 
 
-def _aim(request: Message, name: str, query: Vector, *, text: str | None, lexical: float | None) -> None:
+def searchable(shape: Shape, text: str) -> list[str]:
+    """The properties of the text expression whose words the server has indexed; BadValue where there are none."""
+    named = [shape.properties[name] for name in columns_of(text, called="property") if name in shape.properties]
+    found = [one.name for one in named if one.kind in _WORDED and one.raw.get("indexSearchable") is not False]
+    if not found:
+        raise BadValue(
+            "lexical", text, why=f"no property of the text is indexed for words in {shape.name} (indexSearchable); leave it out"
+        )
+    return found
+
+
+def _aim(request: Message, name: str, query: Vector, *, hybrid: tuple[str, float] | None, worded: list[str]) -> None:
     targets = base_search_pb2.Targets(target_vectors=[name] if name else [])
-    if text is None or lexical is None:
-        request.near_vector.CopyFrom(base_search_pb2.NearVector(vectors=[message_of("", query)], targets=targets))
-        return
-    if not 0 <= lexical <= 1:
-        raise BadValue("lexical", lexical, why="the weight of the words lies between 0 and 1")
     near = base_search_pb2.NearVector(vectors=[message_of("", query)], targets=targets)
+    if hybrid is None:
+        request.near_vector.CopyFrom(near)
+        return
+    text, lexical = hybrid
     request.hybrid_search.CopyFrom(
         base_search_pb2.Hybrid(
-            query=text,
+            query=text.encode("utf-8", "replace").decode(),
+            properties=worded,
             alpha=1 - lexical,
             alpha_param=1 - lexical,
             use_alpha_param=True,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 from uuid import UUID
 
 from transvase.adapters.ledger.port import Ledger
 from transvase.core.declaration import Alias
+from transvase.core.figures import Reads
 from transvase.core.record import Key
 
 from .connection import Connection
@@ -18,14 +19,45 @@ from .shape import Shape, shape_of
 from .tenants import Tenants
 
 
+class Watching(Protocol):
+    """What an index asks of the watch over its store."""
+
+    def generation(self, alias: str) -> int:
+        """The alias' generation, at most about a second old."""
+        ...
+
+    def glance(self, alias: str) -> Alias:
+        """The alias, just as old."""
+        ...
+
+    def searched(self, index: str) -> None:
+        """Somebody of this process searched the index just now."""
+        ...
+
+    def reads(self, index: str) -> Reads:
+        """Who of all hosts searched it, and when."""
+        ...
+
+    def built(self, index: str) -> None:
+        """The index has taken up all that it was given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One alias and the world around it. ``look`` gives the alias as it is now; it may be a second old."""
+    """One alias and the world around it. ``look`` gives the alias as it is now, or was a moment ago."""
 
     connection: Connection
     ledger: Ledger
     alias: str
     look: Callable[[], Alias]
+    watch: Watching | None = None
+    """Who tells searches what they need to know without asking the server; None: each search asks."""
+
+    def glancing(self) -> Setting:
+        """The same for searches: the alias is as the watch knows it, and asking for it costs nothing."""
+        watch = self.watch
+        return self if watch is None else replace(self, look=lambda: watch.glance(self.alias))
 
     def shape(self, site: str) -> Shape:
         """The collection as it is described just now; Superseded."""

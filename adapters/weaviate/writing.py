@@ -80,14 +80,18 @@ def put_whole(
 
 
 def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
-    """Delete the objects of these keys; those that are not there are no error."""
+    """Delete the objects of these keys; those that are not there are no error, and those that cannot be deleted are."""
     for tenant, group in groupby(sorted(set(keys)), key=_tenant):
         some = list(group)
         for start in range(0, len(some), DELETED_AT_ONCE):
             part = some[start : start + DELETED_AT_ONCE]
             where = {"path": ["id"], "operator": "ContainsAny", "valueTextArray": [str(key[-1]) for key in part]}
             body = {"match": {"class": shape.name, "where": where}, "output": "minimal"}
-            connection.rest("DELETE", f"/batch/objects{_query(shape, tenant)}", body=body, index=shape.name)
+            told = connection.rest("DELETE", f"/batch/objects{query_of(shape, tenant)}", body=body, index=shape.name)
+            failed = [one for one in (told["results"].get("objects") or ()) if one.get("status") == "FAILED"]
+            for one in failed[:1]:
+                doing = f"deleting the object {one.get('id')} (one of {len(failed)}) from {shape.name}"
+                raise refusal(_why(one.get("errors")), doing=doing, index=shape.name)
 
 
 def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, width: int) -> None:
@@ -97,11 +101,11 @@ def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, wid
     """
     if one.vector is None or one.vector.shape != (width,):
         raise BadValue("vector", None if one.vector is None else one.vector.shape, why=f"{shape.name} takes {width} dimensions")
-    body: dict[str, object] = {"class": shape.name, "id": str(one.uuid), **_json_vectors({shape.named(moving): one.vector})}
+    body: dict[str, object] = {"class": shape.name, "id": str(one.uuid), **json_vectors({shape.named(moving): one.vector})}
     if one.tenant:
         body["tenant"] = one.tenant
     try:
-        connection.rest("PATCH", f"/objects/{quote(shape.name)}/{one.uuid}{_query(shape, '')}", body=body, index=shape.name)
+        connection.rest("PATCH", f"/objects/{quote(shape.name)}/{one.uuid}{query_of(shape, '')}", body=body, index=shape.name)
     except TransvaseError as error:
         if kind_of(error) is not Kind.MISSING:
             raise
@@ -167,7 +171,7 @@ def _refer(connection: Connection, shape: Shape, objects: Sequence[Seen]) -> dic
     for begin in range(0, len(lines), REFERENCES_AT_ONCE):
         some = lines[begin : begin + REFERENCES_AT_ONCE]
         body = [line for _, line in some]
-        told = connection.rest("POST", f"/batch/references{_query(shape, '')}", body=body, index=shape.name)
+        told = connection.rest("POST", f"/batch/references{query_of(shape, '')}", body=body, index=shape.name)
         failed.update((key, why) for (key, _), one in zip(some, told, strict=True) if (why := _refusal(one)))
     return failed
 
@@ -176,7 +180,8 @@ def _all_vectors(one: Seen, moving: str) -> dict[str, Vector]:
     return {**one.cargo.vectors, **({} if one.vector is None else {moving: one.vector})}
 
 
-def _json_vectors(vectors: Mapping[str, Vector]) -> dict[str, object]:
+def json_vectors(vectors: Mapping[str, Vector]) -> dict[str, object]:
+    """Vectors by name as the server's JSON takes them in an object; the nameless one stands apart."""
     named = {name: vector.tolist() for name, vector in vectors.items() if name}
     unnamed = {"vector": vectors[""].tolist()} if "" in vectors else {}
     return {**unnamed, **({"vectors": named} if named else {})}
@@ -184,11 +189,16 @@ def _json_vectors(vectors: Mapping[str, Vector]) -> dict[str, object]:
 
 def _refusal(told: Mapping[str, object]) -> str:
     result = cast("Mapping[str, object]", told.get("result") or {})
-    errors = cast("Mapping[str, object]", result.get("errors") or {}).get("error")
+    return _why(result.get("errors"))
+
+
+def _why(said: object) -> str:
+    errors = cast("Mapping[str, object]", said or {}).get("error")
     return "; ".join(str(one["message"]) for one in cast("Sequence[Mapping[str, object]]", errors or ()))
 
 
-def _query(shape: Shape, tenant: str) -> str:
+def query_of(shape: Shape, tenant: str) -> str:
+    """What follows a path to objects: the tenant, and how many replicas must answer."""
     options = {**({"tenant": tenant} if tenant else {}), **({"consistency_level": "QUORUM"} if shape.copies > 1 else {})}
     return f"?{urlencode(options)}" if options else ""
 

@@ -45,7 +45,7 @@ def school(data: Path, out: Path, *, base: str, minutes: float, seed: int, progr
     """
     for budget in (minutes, 2 * minutes):
         trained = train(TrainSettings(data=data, base=base, out=out, minutes=budget, seed=seed), progress=progress)
-        if trained.promote:
+        if trained.rung is not None:
             pairs = trained.facts["pairs"]
             return Schooled(pairs if isinstance(pairs, int) else 0, trained.seconds)
         progress(trained.note, 0, 0)

@@ -61,7 +61,7 @@ def _hybrid(survey: Survey) -> Step:
     dense, lexical = survey.ways[DENSE].ndcg, survey.ways[BM25].ndcg
     best = survey.best if survey.best != DENSE else HYBRID
     gain = interval(survey.ways[best].ndcg - dense, survey.families)
-    advised = gain.low > 0 and gain.mean >= LEAST and survey.choice.fusion.weight < 1
+    advised = gain.low > 0 and gain.mean >= LEAST and survey.choice.fusion.lexical > 0
     if advised:
         name = "BM25 alone" if survey.choice.fusion.alone == "lexical" else f"fusing with BM25 ({survey.choice.fusion})"
         reason = f"{name} gains {gain} over dense alone, without a model to keep"

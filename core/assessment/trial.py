@@ -116,10 +116,9 @@ def _pairs(lesson: Judged) -> int:
 
 def _seen(trained: Trained) -> int:
     """Rows that the first fine-tuning got to see, repeated ones counted again."""
-    batch, steps = (trained.facts.get(f"{Rung.TUNE} {what}", 0) for what in ("batch", "steps"))
-    assert isinstance(batch, int)
-    assert isinstance(steps, int)
-    return batch * steps
+    seen = trained.facts.get(f"{Rung.TUNE} seen", 0)
+    assert isinstance(seen, int)
+    return seen
 
 
 def _ways(data: Judged, lexical: Hits, asked: Matrix, told: Matrix, *, seed: int) -> tuple[Scores, Scores, Scores]:

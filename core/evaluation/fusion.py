@@ -1,9 +1,10 @@
 """Fusing a lexical and a dense ranking, with a weight that judged queries chose and that may be "do not fuse".
 
-Two forms: ranks, each list giving 1 / (60 + rank) (Cormack, Clarke and Büttcher 2009), and scores, each list's scaled to
-0 … 1 within its query (Bruch, Gai and Ingber 2023, who find it the more robust once its weight is tuned). The weight is the
-dense list's share: 0 is the lexical ranking alone and 1 the dense one. Unweighted fusion is no safe default, so both ends are
-candidates, and a fusion is taken only when it beats the better of them on queries that had no say in its weight.
+The rule is that of a hybrid search (``transvase.core.hybrid``), so that a weight chosen here is one to search with: each
+list's scores scaled to 0 … 1 within its query (Bruch, Gai and Ingber 2023, who find it more robust than ranks once its weight
+is tuned). The weight is that of the words: 1 is the lexical ranking alone and 0 the dense one. Unweighted fusion is no safe
+default, so both ends are candidates, and a fusion is taken only when it beats the better of them on queries that had no say
+in its weight.
 """
 
 from __future__ import annotations
@@ -11,22 +12,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue
+from transvase.core.hybrid import DEPTH, LEAST_SHARE
 
 from .comparison import ROUNDS, Comparison, compare
 from .judged import Judged
 from .metrics import NDCG, Gains, Scores, gains, ndcg
 
-DEPTH: Final = 100
-"""Hits of each list that are worth fusing: what stands lower in both seldom reaches the first ten."""
-
-RANK_BASE: Final = 60
-"""The constant of reciprocal rank fusion, as its authors set it."""
+__all__ = ["DEPTH", "LEAST", "Choice", "Fusion", "Hits", "choose_weight", "crossed", "fuse", "fused"]
 
 FOLDS: Final = 5
 LEAST: Final = 20
@@ -41,31 +38,26 @@ Hits = tuple[NDArray[np.intp], NDArray[np.float32]]
 """Rows of documents and their scores, shape (queries, n), best first; row -1 where nothing more was found."""
 
 
-class Form(StrEnum):
-    """What of the two lists is added up."""
-
-    RANKS = "ranks"
-    SCORES = "scores"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """How two lists are to be joined. ``weight`` is the dense share: at 0 and at 1 one of the lists stands alone."""
+    """How two lists are to be joined: by the weight of the words, at whose ends one of the lists stands alone.
 
-    form: Form
-    weight: float
+    It is the argument of this name that ``Retriever.search`` takes.
+    """
+
+    lexical: float
 
     @property
     def alone(self) -> str | None:
         """``lexical`` or ``dense`` where only that list counts, else None."""
-        return {0.0: "lexical", 1.0: "dense"}.get(self.weight)
+        return {1.0: "lexical", 0.0: "dense"}.get(self.lexical)
 
     def __str__(self) -> str:
-        return f"{self.alone} alone" if self.alone else f"{self.weight:.0%} dense by {self.form}"
+        return f"{self.alone} alone" if self.alone else f"lexical={self.lexical:g}"
 
 
-ENDS: Final = (Fusion(form=Form.RANKS, weight=0.0), Fusion(form=Form.RANKS, weight=1.0))
-FUSIONS: Final = tuple(Fusion(form=form, weight=weight) for form in Form for weight in WEIGHTS)
+ENDS: Final = (Fusion(lexical=1.0), Fusion(lexical=0.0))
+FUSIONS: Final = tuple(Fusion(lexical=weight) for weight in WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +72,11 @@ class Choice:
     queries: int
 
     def as_json(self) -> dict[str, object]:
-        """Form, weight and the figures behind them."""
+        """The weight of the words and the figures behind it."""
         return {
-            "form": str(self.fusion.form),
-            "weight": self.fusion.weight,
+            "lexical": self.fusion.lexical,
             "queries": self.queries,
-            "lexical": self.lexical,
-            "dense": self.dense,
-            "fused": self.fused,
+            "ndcg": {"lexical": self.lexical, "dense": self.dense, "fused": self.fused},
             "gain": self.gain.as_json(),
         }
 
@@ -97,9 +86,16 @@ def fuse(lexical: Hits, dense: Hits, *, by: Fusion, k: int) -> NDArray[np.intp]:
 
     BadValue when the lists are not of the same queries or the weight is not between 0 and 1.
     """
-    if not 0 <= by.weight <= 1:
-        raise BadValue("weight", by.weight, why="the dense share lies between 0 and 1")
-    return _pool(lexical, dense, by.form).best(by.weight, k=k)[1]
+    return fused(lexical, dense, by=by, k=k)[0]
+
+
+def fused(lexical: Hits, dense: Hits, *, by: Fusion, k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """As ``fuse``, with what each row got of both lists together, 0 behind the last hit; as deep as ``k`` where that is more."""
+    if not 0 <= by.lexical <= 1:
+        raise BadValue("weight", by.lexical, why="the weight of the words lies between 0 and 1")
+    pool = _pool(lexical, dense, deep=max(DEPTH, k))
+    columns, rows = pool.best(by.lexical, k=k)
+    return rows, np.where(rows >= 0, np.take_along_axis(pool.shares(by.lexical), columns, axis=1), 0.0)
 
 
 def choose_weight(lexical: Hits, dense: Hits, *, data: Judged, seed: int = 1) -> Choice:
@@ -118,7 +114,7 @@ def crossed(lexical: Hits, dense: Hits, *, data: Judged, k: int, seed: int = 1) 
     For a collection that has no validation split. Returns the rows as ``fuse`` does, and what all queries together choose.
     """
     families, trials = _families(data), _trials(lexical, dense, data)
-    pools = {form: _pool(lexical, dense, form) for form in Form}
+    pool = _pool(lexical, dense)
     rows = np.full((len(families), k), -1, dtype=np.intp)
     for held in _folds(families, seed=seed):
         others = np.setdiff1d(np.arange(len(families)), held)
@@ -126,7 +122,7 @@ def crossed(lexical: Hits, dense: Hits, *, data: Judged, k: int, seed: int = 1) 
             by = _choose(trials[:, others], [families[at] for at in others], seed=seed, rounds=ROUNDS // 10).fusion
         else:
             by = ENDS[1]
-        found = pools[by.form].best(by.weight, k=k)[1][held]
+        found = pool.best(by.lexical, k=k)[1][held]
         rows[held[:, None], np.arange(found.shape[1])] = found
     return rows, _choose(trials, families, seed=seed, rounds=ROUNDS)
 
@@ -159,48 +155,51 @@ class _Pool:
     lexical: NDArray[np.float64]
     dense: NDArray[np.float64]
 
+    def shares(self, weight: float) -> NDArray[np.float64]:
+        """What each document gets of both lists together, at this weight of the words."""
+        return weight * self.lexical + (1 - weight) * self.dense
+
     def best(self, weight: float, *, k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Columns of the ``k`` best and their rows; equals keep the order of the corpus, what has no share is no hit."""
-        shares = weight * self.dense + (1 - weight) * self.lexical
+        shares = self.shares(weight)
         columns = np.argsort(-shares, axis=1, kind="stable")[:, :k]
         hit = np.take_along_axis(shares, columns, axis=1) > 0
         return columns, np.where(hit, np.take_along_axis(self.rows, columns, axis=1), -1)
 
 
-def _pool(lexical: Hits, dense: Hits, form: Form) -> _Pool:
+def _pool(lexical: Hits, dense: Hits, *, deep: int = DEPTH) -> _Pool:
     if len(lexical[0]) != len(dense[0]):
         raise BadValue("rankings", (len(lexical[0]), len(dense[0])), why="both lists have to answer the same queries")
-    rows = np.hstack([lexical[0][:, :DEPTH], dense[0][:, :DEPTH]])
-    width = min(DEPTH, lexical[0].shape[1])
-    given = np.hstack([_shares(lexical, form), _shares(dense, form)])
+    rows = np.hstack([lexical[0][:, :deep], dense[0][:, :deep]])
+    width = min(deep, lexical[0].shape[1])
+    given = np.hstack([_shares(lexical, deep), _shares(dense, deep)])
     order = np.argsort(rows, axis=1, kind="stable")
     rows, given = np.take_along_axis(rows, order, axis=1), np.take_along_axis(given, order, axis=1)
     left, right = np.where(order < width, given, 0.0), np.where(order >= width, given, 0.0)
-    twice = np.pad(rows[:, 1:] == rows[:, :-1], ((0, 0), (0, 1)))  # the lexical one of a pair stands first
+    twice = np.zeros(rows.shape, dtype=bool)
+    twice[:, :-1] = rows[:, 1:] == rows[:, :-1]  # the lexical one of a pair stands first
     right[twice] = np.roll(right, -1, axis=1)[twice]
     again = np.roll(twice, 1, axis=1)
     left[again | (rows < 0)] = right[again | (rows < 0)] = 0.0
     return _Pool(rows, left, right)
 
 
-def _shares(hits: Hits, form: Form) -> NDArray[np.float64]:
-    """What a list gives each of its hits, in (0, 1]; scores from just above 0 at its last hit to 1 at its first."""
-    rows, scores = hits[0][:, :DEPTH], hits[1][:, :DEPTH].astype(np.float64)
+def _shares(hits: Hits, deep: int) -> NDArray[np.float64]:
+    """What a list gives each of its hits, in (0, 1]: from just above 0 at its last hit to 1 at its first."""
+    rows, scores = hits[0][:, :deep], hits[1][:, :deep].astype(np.float64)
     there = rows >= 0
-    if form is Form.RANKS:
-        return np.where(there, (RANK_BASE + 1) / (RANK_BASE + 1 + np.arange(rows.shape[1])), 0.0)
     low = np.where(there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     high = np.where(there, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore"):
         scaled = np.divide(scores - low, high - low, out=np.ones_like(scores), where=high > low)
-    return np.where(there, np.maximum(scaled, 1e-9), 0.0)
+    return np.where(there, np.maximum(scaled, LEAST_SHARE), 0.0)
 
 
 def _trials(lexical: Hits, dense: Hits, data: Judged) -> NDArray[np.float64]:
     """NDCG@10 of the two ends and of every fusion, shape (candidates, queries)."""
-    pools = {form: _pool(lexical, dense, form) for form in Form}
-    worth = _worth(pools[Form.RANKS], data)  # the forms share the documents and their places
-    return np.stack([_scores(pools[by.form], worth, by.weight) for by in (*ENDS, *FUSIONS)])
+    pool = _pool(lexical, dense)
+    worth = _worth(pool, data)
+    return np.stack([_scores(pool, worth, by.lexical) for by in (*ENDS, *FUSIONS)])
 
 
 def _worth(pool: _Pool, data: Judged) -> Gains:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .frozen.adapting import adapt, adapter_fits
 from .ladder import ADAPTERS, Rung, Standing, worth_climbing
+from .lessons.pairs import answers_read
 from .opening import replayed
 from .tuning.tune import trained_weights, tune
 from .workshop import Workshop
@@ -16,6 +17,9 @@ FIRST_SHARE: Final = 0.45
 
 SECOND_S: Final = 300.0
 """Budgets below this make one fine-tuning: mining and what is asked afterwards would leave a second one too few updates."""
+
+STEP_BACK: Final = 1.2
+"""Of the time that validation and guard took before, kept for asking both once more nearer to the base."""
 
 LEAST_S: Final = 5.0
 """With less than this left no fine-tuning is begun."""
@@ -57,15 +61,21 @@ def _tuned(shop: Workshop, rung: Rung) -> Standing:
 
 def _two(shop: Workshop) -> bool:
     """Whether a second fine-tuning is to follow: only where there is time for two passes over the pairs."""
-    budget = shop.clock.share(1)
-    return Rung.SECOND in shop.settings.rungs and budget >= SECOND_S and shop.pairs_in(budget) >= 2 * len(shop.lesson.pairs)
+    if Rung.SECOND not in shop.settings.rungs or shop.clock.share(1) < SECOND_S:
+        return False
+    answers = answers_read(shop.lesson.pairs)
+    return shop.answers_in(shop.clock.share(1), asked=len(shop.lesson.pairs) / answers) >= 2 * answers
 
 
 def _seconds(shop: Workshop, rung: Rung) -> float:
-    """What a fine-tuning may take, mining and validations included, with time kept to ask the guard and go one step back."""
+    """What a fine-tuning may take, mining and validations included, with time kept to ask the guard and go one step back.
+
+    A step back is never too dear: German questions about English messages gained 0.24 NDCG@10, forgot 0.017 in general, and
+    would have been thrown away whole.
+    """
     if not math.isfinite(shop.left):
         return math.inf
-    afterwards = shop.guard_s + (shop.exam_s + shop.guard_s if shop.clock.share(1) >= SECOND_S else 0.0)
+    afterwards = shop.guard_s + STEP_BACK * (shop.exam_s + shop.guard_s)
     if rung is Rung.TUNE and _two(shop):
         return FIRST_SHARE * (shop.left - 2 * afterwards)
     return shop.left - afterwards

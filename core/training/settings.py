@@ -46,7 +46,8 @@ class TrainSettings:
     epochs: int = 3
     """Passes over the pairs in the first fine-tuning; the second, with mined negatives, has half as many (rounded up)."""
     batch: int | None = None
-    """Pairs in a batch, each with the others' answers for negatives; None: 64 where that leaves 30 updates, else 32.
+    """Answers in a batch, each with up to four of its questions and the others for negatives; None: 64 where that leaves 30
+    updates, else 32.
 
     Measured on command-line pages with 8,000 pairs: 64 gained 0.022 over the plain script, 128 as much, 32 gained 0.016.
     """
@@ -150,7 +151,10 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A finished run. ``promote`` is False where nothing beat the base; the directory then holds the base's weights."""
+    """A finished run. ``promote`` is False where nothing beat the base by more than one standard error on validation.
+
+    Where nothing beat it at all (``rung`` is None) the directory holds the base's weights.
+    """
 
     out: Path
     space: str

@@ -12,7 +12,7 @@ from transvase.core.ports import Progress
 from .climb import climb
 from .dimensions import write_cuts
 from .finish import write_model
-from .ladder import Standing, choose
+from .ladder import Standing, ahead, choose
 from .opening import load_base, set_up
 from .plan import Clock
 from .records.card import write_papers
@@ -77,8 +77,8 @@ def _report(shop: Workshop, kept: Standing, tried: list[Standing], *, space: str
     return Trained(
         out=shop.settings.out,
         space=space,
-        promote=kept is not shop.base,
-        note=_note(kept, comparison, tried),
+        promote=kept is not shop.base and ahead(kept.scores, shop.base.scores),
+        note=_note(shop.base, kept, comparison, tried),
         rung=kept.rung,
         migration=kept.migration,
         alpha=kept.alpha,
@@ -111,13 +111,17 @@ def _facts(shop: Workshop) -> dict[str, object]:
     }
 
 
-def _note(kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:
+def _note(base: Standing, kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:
     if kept.rung is None:
+        if not tried:
+            return "Do not promote: nothing was trained (the notes say why); this is the base, unchanged."
         faults = "; ".join(f"{standing.rung}: {standing.fault}" for standing in tried if standing.fault)
         why = f"nothing sound beat the base ({faults})" if faults else "nothing beat the base"
         return f"Do not promote: {why} on validation; this is the base, unchanged."
     gained = f"NDCG@10 on validation {comparison.difference:+.3f} (95 % {comparison.ci_low:+.3f} … {comparison.ci_high:+.3f})"
     way = f"{kept.rung} (moving to it takes: {kept.migration})"
+    if not ahead(kept.scores, base.scores):
+        return f"Do not promote {way}: {gained}: not even one standard error; it is written for you to evaluate on more queries."
     if comparison.ci_low <= 0:
         return f"{way}: {gained}: within noise, so evaluate on held-out queries before you promote it."
     return f"{way}: {gained}: better than the base; evaluate on held-out queries, then promote."

@@ -17,7 +17,7 @@ from transvase.core.space import Role
 
 from .ladder import Standing
 from .lessons.lesson import Lesson
-from .plan import PAIRS_A_TEXT, Clock
+from .plan import ANSWERS_A_TEXT, QUESTION, Clock
 from .records.rundir import RunDirectory
 from .settings import CurvePoint, TrainSettings
 from .weights.collapse import Spread, alarm, spread
@@ -108,9 +108,11 @@ class Workshop:
         """Seconds for whatever comes next: what is needed for writing is not among them."""
         return self.clock.left - self.reserve_s
 
-    def pairs_in(self, seconds: float) -> float:
-        """Rows that a fine-tuning is expected to see in so many seconds; infinite for infinite ones."""
-        return seconds if math.isinf(seconds) else max(0.0, seconds) * PAIRS_A_TEXT * self.texts_per_s
+    def answers_in(self, seconds: float, *, asked: float = 1.0) -> float:
+        """Answers that a fine-tuning is expected to read in so many seconds, so many questions each; infinite for infinite."""
+        if math.isinf(seconds):
+            return seconds
+        return max(0.0, seconds) * self.texts_per_s * ANSWERS_A_TEXT / (1 + QUESTION * asked)
 
     def _encoded(self, texts: Sequence[str], role: Role, *, label: str) -> NDArray[np.float32]:
         def passed(count: int) -> None:

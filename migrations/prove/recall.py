@@ -42,10 +42,12 @@ def _bound(scene: Scene) -> tuple[float, str]:
 
 
 def _shares(scene: Scene, index: Index, queries: Vectors) -> list[float]:
+    if not len(queries):
+        return []
+    scene.progress("searching exactly", 0, len(queries))
     shares = []
-    for row in range(len(queries)):
-        query = queries.take([row])
-        shares.append(_share(index.search(query, DEPTH), index.search(query, DEPTH, exact=True)))
+    for row, exact in enumerate(index.nearest(queries, DEPTH)):
+        shares.append(_share(index.search(queries.take([row]), DEPTH), exact))
         scene.progress("measuring recall", row + 1, len(queries))
     return shares
 

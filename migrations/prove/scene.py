@@ -11,6 +11,7 @@ from transvase.core.record import Record
 from transvase.core.space import Role, Vectors
 
 from ..encoding import encode_each, encoder_for
+from ..reconcile import reconciled
 from ..runner import Encoders, declared
 from ..sync import Worker
 
@@ -38,6 +39,8 @@ class Scene:
     encoder: Encoder
     census: Census
     unpaid: int
+    unseen: int
+    """Rows that had been written past the capture and were found by comparing both sides, where that may happen."""
     sample: tuple[Record, ...]
     questions: tuple[str, ...]
     queries: Vectors
@@ -51,6 +54,7 @@ def survey(store: Store, migration: Migration, *, encoders: Encoders, worker: Wo
     assert source is not None, "the guard has seen that the source is live"
     assert target is not None, "the guard has seen that the target is there"
     encoder, index = encoder_for(target, encoders), store.index(alias.name, target.name)
+    compared = reconciled(store, alias.name, target.name, worker, rounds=1, progress=progress)
     progress("paying what is owed", 0, 0)
     unpaid = worker.pay_up(deadline_s=PAY_S)
     progress("counting rows", 0, 0)
@@ -70,6 +74,7 @@ def survey(store: Store, migration: Migration, *, encoders: Encoders, worker: Wo
         encoder=encoder,
         census=census,
         unpaid=unpaid,
+        unseen=found if isinstance(found := compared.get("found"), int) else 0,
         sample=tuple(sample),
         questions=tuple(texts[i] for i in encoded.kept),
         queries=encoded.vectors,

@@ -7,14 +7,14 @@ import pytest
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded, UnknownName
 from transvase.core.fence import Fenced
 from transvase.core.space import Role
-from worlds import NEW, OLD, adopt, asked, body, fill, rows_of, shadowed, silent
+from worlds import NEW, OLD, World, adopt, asked, body, fill, pay, rows_of, shadowed, silent
 
 
 def test_a_text_finds_its_own_record_first(world):
     _, shadow = shadowed(world, [body(i) for i in range(30)])
     fill(world, shadow)
     answer = shadow.search(asked(shadow, body(17)), 3)
-    assert answer.hits[0].key == (17,)
+    assert answer.hits[0].key == world.key(17)
     assert answer.hits[0].score == pytest.approx(1.0, abs=1e-5)
     assert len(answer.hits) == 3
 
@@ -32,14 +32,18 @@ def test_where_restricts_the_hits(world):
     live, _ = shadowed(world, [body(i) for i in range(20)])
     world.put("docs", [{"id": i, "body": body(i), "team": "data"} for i in (3, 5)])
     hits = live.search(asked(live, body(9), encoder=OLD), 10, where={"team": "data"}).hits
-    assert {hit.key for hit in hits} == {(3,), (5,)}
+    assert {hit.key for hit in hits} == {world.key(3), world.key(5)}
     assert live.search(asked(live, body(9), encoder=OLD), 10, where={"team": "data", "title": "none such"}).hits == ()
 
 
 def test_where_takes_several_values_and_none(world):
     live, _ = shadowed(world, [body(i) for i in range(6)])
     world.put("docs", [{"id": i, "body": body(i), "team": team} for i, team in ((1, "data"), (2, "web"), (3, None))])
-    for value, keys in ((["data", "web"], {(1,), (2,)}), (None, {(3,)}), ("infra", {(0,), (4,), (5,)})):
+    for value, keys in (
+        (["data", "web"], {world.key(1), world.key(2)}),
+        (None, {world.key(3)}),
+        ("infra", {world.key(0), world.key(4), world.key(5)}),
+    ):
         hits = live.search(asked(live, body(0), encoder=OLD), 10, where={"team": value}).hits
         assert {hit.key for hit in hits} == keys
 
@@ -52,12 +56,14 @@ def test_an_empty_answer_names_its_generation_too(world):
 
 def test_where_finds_its_rows_however_far_away_they_are(world):
     """An approximate index that filters after its scan would return nothing here."""
-    _, shadow = shadowed(world, [body(i) for i in range(300)])
+    live, shadow = shadowed(world, [body(i) for i in range(300)])
     fill(world, shadow)
     shadow.build(silent)
     world.put("docs", [{"id": 299, "body": body(299), "team": "rare"}])
+    if world.carries:
+        pay(world, (live, OLD), (shadow, NEW))
     hits = shadow.search(asked(shadow, body(0)), 5, where={"team": "rare"}).hits
-    assert [hit.key for hit in hits] == [(299,)]
+    assert [hit.key for hit in hits] == [world.key(299)]
 
 
 def test_where_on_a_column_that_is_not_there_is_said_so(world):
@@ -78,6 +84,43 @@ def test_exact_and_approximate_agree_on_a_small_index(world):
     query = asked(shadow, body(8))
     keys = [[hit.key for hit in shadow.search(query, 5, exact=exact).hits] for exact in (True, False)]
     assert keys[0] == keys[1]
+
+
+def test_the_nearest_of_many_queries_are_those_of_exact_searches(world: World):
+    _, shadow = shadowed(world, [body(i) for i in range(40)])
+    fill(world, shadow)
+    shadow.build(silent)
+    queries = Fenced(NEW, shadow.declaration.width).encode([body(i) for i in (8, 3, 21)], Role.QUERY)
+    found = shadow.nearest(queries, 5)
+    assert [answer.hits[0].key for answer in found] == [world.key(i) for i in (8, 3, 21)]
+    for row, answer in enumerate(found):
+        alone = shadow.search(queries.take([row]), 5, exact=True)
+        assert [hit.key for hit in answer.hits] == [hit.key for hit in alone.hits]
+        assert [hit.score for hit in answer.hits] == pytest.approx([hit.score for hit in alone.hits], abs=1e-6)
+        assert answer.generation == alone.generation
+
+
+def test_the_nearest_are_sought_among_what_a_filter_leaves(world: World):
+    live, _ = shadowed(world, [body(i) for i in range(12)])
+    world.put("docs", [{"id": i, "body": body(i), "team": "data"} for i in (3, 5)])
+    queries = OLD.encode([body(3), body(9)], Role.QUERY)
+    found = live.nearest(queries, 10, where={"team": "data"})
+    assert [{hit.key for hit in answer.hits} for answer in found] == [{world.key(3), world.key(5)}] * 2
+
+
+def test_the_nearest_of_no_queries_are_no_answers(world: World):
+    live, _ = shadowed(world, ["a"])
+    assert live.nearest(OLD.encode([], Role.QUERY), 3) == []
+    with pytest.raises(SpaceMismatch):
+        live.nearest(asked(live, "a", encoder=NEW), 3)
+
+
+def test_exact_searches_are_no_reads_of_the_index(world: World):
+    """What proves an index must not look like a reader of it, as far as that can be helped."""
+    live, _ = shadowed(world, [body(i) for i in range(20)])
+    before = live.reads().count
+    live.nearest(OLD.encode([body(1), body(2)], Role.QUERY), 3)
+    assert live.reads().count == before
 
 
 def test_a_search_with_the_other_space_is_refused(world):
@@ -117,5 +160,5 @@ def test_every_metric_puts_the_nearest_first(world, metric):
     matrix = np.array([row["embedding"] for row in rows])
     query = OLD.encode([body(6)], Role.QUERY).matrix[0]
     nearness = -np.linalg.norm(matrix - query, axis=1) if metric == "l2" else matrix @ query
-    assert [hit.key[0] for hit in hits] == list(np.argsort(-nearness))
+    assert [hit.key for hit in hits] == [world.key(int(i)) for i in np.argsort(-nearness)]
     assert [hit.score for hit in hits] == pytest.approx(sorted(nearness, reverse=True), abs=1e-5)

@@ -8,12 +8,12 @@ import pytest
 from costless import HashEncoder
 from transvase.core.errors import BadValue, Misuse, Refused, Superseded, Unfit, UnknownName
 from transvase.core.ports import Proposal, Source
-from worlds import OLD, WIDTH, adopt, fill, rows_of, shadowed, target
+from worlds import OLD, WIDTH, World, adopt, fill, needs, rows_of, shadowed, target
 
 
-def proposal(**changes) -> Proposal:
+def proposal(world: World, **changes) -> Proposal:
     """The ordinary proposal, with one thing about its source changed."""
-    facts = {"table": "docs", "key": ("id",), "text": "body", "vector": "embedding"} | changes
+    facts = {"table": "docs", "key": tuple(world.plain), "text": "body", "vector": "embedding"} | changes
     return Proposal("docs", Source(**facts), OLD.space, OLD.name)
 
 
@@ -28,8 +28,8 @@ def test_an_empty_store_has_no_aliases(world):
 
 def test_inspecting_finds_width_metric_and_form_and_changes_nothing(world):
     world.make("docs", width=WIDTH, metric="l2")
-    found = world.store.inspect(proposal())
-    assert (found.width, found.metric, found.form, found.adopted) == (WIDTH, "l2", "vector", True)
+    found = world.store.inspect(proposal(world))
+    assert (found.width, found.metric, found.form, found.adopted) == (WIDTH, "l2", world.form, True)
     assert (found.space, found.encoder, found.text) == (OLD.space, "old", "body")
     assert world.store.aliases() == []
 
@@ -48,30 +48,30 @@ def test_inspecting_finds_width_metric_and_form_and_changes_nothing(world):
 def test_what_cannot_be_adopted_is_named(world, changes, error, word):
     world.make("docs")
     with pytest.raises(error, match=word):
-        world.store.inspect(proposal(**changes))
+        world.store.inspect(proposal(world, **changes))
 
 
 def test_a_text_expression_that_is_not_valid_is_misuse(world):
     world.make("docs")
     for text in ("nope", "{", "", "{nope}"):
         with pytest.raises(Misuse):
-            world.store.inspect(proposal(text=text))
+            world.store.inspect(proposal(world, text=text))
 
 
 def test_an_encoder_of_other_dimensions_cannot_have_made_the_column(world):
     world.make("docs")
     wide = HashEncoder("wide", dimension=WIDTH * 2)
     with pytest.raises(Unfit):
-        world.store.inspect(replace(proposal(), space=wide.space, encoder="wide"))
+        world.store.inspect(replace(proposal(world), space=wide.space, encoder="wide"))
 
 
 def test_a_preview_shows_records_and_vectors_before_anything_is_adopted(world):
     world.make("docs")
     world.put("docs", rows_of(["a", "b"]))
-    wanted = proposal()
+    wanted = proposal(world)
     corpus, index = world.store.preview(wanted, world.store.inspect(wanted))
     keys, vectors = index.vectors([record.key for record in corpus.sample(10, seed=1)])
-    assert sorted(keys) == [(0,), (1,)]
+    assert sorted(keys) == [world.key(0), world.key(1)]
     assert vectors.space == OLD.space
     assert index.census().held == corpus.count() == 2
     assert world.store.aliases() == []
@@ -84,7 +84,7 @@ def test_an_adopted_index_is_live_there_and_has_no_shadow(world):
     live = adopt(world)
     alias = world.store.alias("docs")
     assert (alias.live, alias.shadow) == (live, None)
-    assert (alias.source.key, alias.source.text, alias.source.vector) == (("id",), "body", "embedding")
+    assert (alias.source.key, alias.source.text, alias.source.vector) == (tuple(world.plain), "body", "embedding")
     assert world.store.there(live.name)
     assert world.store.aliases() == ["docs"]
 
@@ -118,6 +118,7 @@ def test_aliases_are_listed_in_order_and_do_not_know_each_other(world):
 
 
 def test_names_with_quotes_spaces_and_capitals_are_names_like_any_other(world):
+    needs(world, "int")
     table, key, alias = 'My "odd" Table', "The Key", "Über 'alias'"
     world.make(table, key={key: "int"})
     world.put(table, rows_of(["a", "b"], key=(key,)))
@@ -196,6 +197,33 @@ def test_an_outlook_counts_records_and_finds_nothing_against_a_first_target(worl
 def test_an_outlook_refuses_a_second_target_beside_an_open_one(world):
     _, shadow = shadowed(world, ["a"])
     assert world.store.outlook("docs", replace(shadow.declaration, name="docs_2")).refusals
+
+
+def test_the_store_says_how_wide_an_index_over_its_elements_may_be(world: World):
+    world.make("docs")
+    live = adopt(world)
+    widest = world.store.widest(live.form)
+    assert widest is None or widest >= live.width
+    assert world.store.widest("no such form") is None
+    assert world.store.form_for(live.form, live.width) == live.form
+    if widest is not None:
+        wider = world.store.form_for(live.form, widest + 1)
+        assert wider == live.form or (world.store.widest(wider) or widest + 1) > widest
+
+
+def test_a_physical_name_is_the_same_for_the_same_stem_and_its_own(world: World):
+    first = world.store.physical("docs_1_ab12cd34")
+    assert world.store.physical("docs_1_ab12cd34") == first == world.store.physical(first)
+    assert first.lower() == "docs_1_ab12cd34"
+    assert world.store.physical("docs_2_ab12cd34") != first
+
+
+def test_what_may_escape_the_capture_is_said_or_nothing_is(world: World):
+    shadowed(world, ["a"])
+    why = world.store.blind("docs")
+    assert why is None or len(why.split()) > 3
+    with pytest.raises(UnknownName):
+        world.store.blind("nope")
 
 
 def test_an_unusable_target_is_refused(world):

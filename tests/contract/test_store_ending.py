@@ -54,12 +54,14 @@ def test_retiring_an_adopted_index_leaves_nothing_that_looks_alive(world, drop):
 
 
 def test_a_writer_that_still_names_a_retired_column_fails_loudly(world):
+    if not world.renames:
+        pytest.skip(f"{world.name} cannot rename what was the application's")
     live, shadow = shadowed(world, ["a"])
     fill(world, shadow)
     point(world, shadow.declaration.name)
     world.store.retire("docs", live.declaration.name, drop=False)
     with pytest.raises(Exception, match="embedding"):
-        world.put("docs", rows_of({(5,): "by a forgotten writer"}))
+        world.put("docs", rows_of({world.key(5): "by a forgotten writer"}))
 
 
 def test_an_index_of_ours_stays_kept_after_the_adopted_one_is_retired(world):
@@ -95,7 +97,7 @@ def test_a_second_migration_goes_from_a_place_of_ours_to_the_next(world):
     world.store.create("docs", made)
     world.store.discard("docs", made.name)
     assert world.store.captures("docs")
-    made = replace(made, name="docs_3")
+    made = replace(made, name=world.store.physical("docs_3"))
     world.store.create("docs", made)
     second = world.store.index("docs", made.name)
     fill(world, second, encoder=OLD)
@@ -119,7 +121,7 @@ def test_the_witness_is_the_same_while_only_rows_change(world):
     shadow.build(silent)
     seen = world.store.witness("docs", shadow.declaration.name)
     world.put("docs", [{"id": 0, "body": "edited"}])
-    world.delete("docs", [(1,)])
+    world.delete("docs", [world.key(1)])
     pay(world, (live, OLD), (shadow, NEW))
     assert world.store.witness("docs", shadow.declaration.name) == seen
     assert world.other().witness("docs", shadow.declaration.name) == seen

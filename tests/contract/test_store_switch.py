@@ -28,6 +28,18 @@ def test_pointing_exchanges_live_and_shadow(world):
     assert switch.owed == 0
 
 
+def test_after_a_switch_every_node_answers_with_the_new_side(world):
+    live, shadow = shadowed(world, ["a"])
+    fill(world, shadow)
+    assert world.store.behind("docs") == ()
+    for index in (shadow, live):
+        switch = point(world, index)
+        assert world.store.behind("docs") == ()
+        assert switch.agreed_s >= 0
+    with pytest.raises(UnknownName):
+        world.store.behind("nope")
+
+
 def test_pointing_back_exchanges_them_again(world):
     live, shadow = shadowed(world, ["a"])
     fill(world, shadow)
@@ -47,7 +59,7 @@ def test_both_sides_are_kept_after_the_switch(world):
     assert pay(world, (live, OLD), (shadow, NEW)) == 1
     point(world, live)
     wanted = OLD.encode(["edited after the switch"], "document").matrix[0]
-    assert live.vectors([(0,)])[1].matrix[0] == pytest.approx(wanted, abs=1e-6)
+    assert live.vectors([world.key(0)])[1].matrix[0] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_every_change_of_what_the_alias_declares_makes_its_generation_grow(world):

@@ -19,7 +19,7 @@ def keep_writing(world, stop: Event, seed: int, failures: list[BaseException]) -
         while not stop.is_set():
             key = draw.randrange(RECORDS + 40)
             if draw.random() < 0.3:
-                world.delete("docs", [(key,)])
+                world.delete("docs", [world.key(key)])
             else:
                 text = None if draw.random() < 0.1 else f"{body(key)} as of {draw.randrange(1000)}"
                 world.put("docs", [{"id": key, "body": text, "team": "infra"}])
@@ -79,9 +79,9 @@ def test_a_fill_that_was_interrupted_goes_on_from_its_place(world):
         place = Place(records[-1].key, done=place.done + len(records))
         written.append(shadow.fill(records, encoded(shadow, records), place=place))
     again = world.other().index("docs", shadow.declaration.name)
-    assert again.place() == Place((14,), finished=False, done=15)
+    assert again.place() == Place(world.key(14), finished=False, done=15)
     fill_in_pages(world, again)
-    assert (written, again.place()) == ([5, 5, 5], Place((29,), finished=True, done=30))
+    assert (written, again.place()) == ([5, 5, 5], Place(world.key(29), finished=True, done=30))
     assert_every_vector_is_that_of_its_text(world, again, NEW)
 
 
@@ -89,7 +89,7 @@ def test_rows_written_by_a_client_that_brings_its_own_old_vectors_are_kept_right
     """An application that goes on writing text and old-space vector together: both sides end with the right vector."""
     live, shadow = shadowed(world, [body(i) for i in range(5)])
     fill_in_pages(world, shadow)
-    world.put("docs", rows_of({(i,): f"rewritten {i}" for i in range(3, 8)}))
+    world.put("docs", rows_of({world.key(i): f"rewritten {i}" for i in range(3, 8)}))
     pay(world, (live, OLD), (shadow, NEW))
     for index, encoder in ((live, OLD), (shadow, NEW)):
         assert_every_vector_is_that_of_its_text(world, index, encoder)

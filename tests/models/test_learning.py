@@ -110,7 +110,7 @@ def test_a_teacher_that_agrees_with_the_model_adds_nothing(learner: Learner) -> 
     learner.model.eval()
     rows = table().with_negatives(np.roll(np.arange(ROWS), 1)[:, None])
     alike = np.zeros((ROWS, 2), dtype=np.float32)
-    columns = (rows.queries, rows.documents, [rows.documents[number] for number in rows.rows[:, 2]])
+    columns = (rows.queries, rows.documents)
 
     def value(teacher: np.ndarray | None) -> float:
         import torch

@@ -7,11 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 from transvase.core.evaluation import Document, Judged, Query
+from transvase.core.training.lessons.alike import look_alikes
 from transvase.core.training.lessons.crops import crops_of
 from transvase.core.training.lessons.lesson import Lesson
-from transvase.core.training.lessons.pairs import pairs_of
-from transvase.core.training.lessons.table import DOMAIN, REPLAY, build, known_wrong, with_crops, with_replay
-from transvase.core.training.tuning.batches import arrange
+from transvase.core.training.lessons.pairs import ASKED, pairs_of
+from transvase.core.training.lessons.table import DOMAIN, REPLAY, Stake, build, known_wrong, with_crops, with_replay
+from transvase.core.training.tuning.batches import Plan, arrange, count
 
 
 def judged(grades: dict[str, dict[str, float]], texts: dict[str, str] | None = None) -> Judged:
@@ -35,41 +36,90 @@ def lesson(data: Judged, *, twins: dict[str, str] | None = None, families: dict[
     )
 
 
+def plan(
+    answers: list[int], families: list[int], *, groups: list[int] | None = None, alike: list[list[int]] | None = None
+) -> Plan:
+    stakes = [Stake(*row) for row in zip(answers, families, groups or [DOMAIN] * len(answers), strict=True)]
+    return Plan(stakes, alike or [[] for _ in stakes])
+
+
 def test_every_row_comes_once_an_epoch_in_an_order_of_its_own() -> None:
-    blockers = [(row, 1000 + row // 3) for row in range(100)]
-    first, second = (arrange(blockers, [0] * 100, size=16, seed=1, epoch=epoch) for epoch in (0, 1))
+    rows = plan(list(range(100)), [row // 3 for row in range(100)])
+    first, second = (arrange(rows, size=16, seed=1, epoch=epoch) for epoch in (0, 1))
 
     for batches in (first, second):
         assert sorted(row for batch in batches for row in batch) == list(range(100))
-        assert len(batches) == 7
+        assert len(batches) == 7 == count(rows.stakes, size=16)
     assert first != second
-    assert first == arrange(blockers, [0] * 100, size=16, seed=1, epoch=0)
+    assert first == arrange(rows, size=16, seed=1, epoch=0)
 
 
-def test_no_batch_holds_two_family_mates_or_one_answer_twice() -> None:
-    blockers = [(row % 40, 1000 + row // 4) for row in range(130)]
-    batches = arrange(blockers, [0] * 130, size=16, seed=1, epoch=0)
+def test_questions_of_one_answer_stand_together_and_no_answer_comes_twice() -> None:
+    """An answer has four questions, of one family, and one has ten; 26 answers then come in 28 parts."""
+    answers = [row // 4 for row in range(100)] + [25] * 10
+    rows = plan(answers, answers)
+    batches = arrange(rows, size=8, seed=1, epoch=0)
+
+    assert sorted(row for batch in batches for row in batch) == list(range(110))
+    assert len(batches) == 4 == count(rows.stakes, size=8)
+    for batch in batches:
+        asked = Counter(answers[row] for row in batch)
+        assert len(asked) <= 8
+        assert all(number == 4 for answer, number in asked.items() if answer != 25)
+        assert asked[25] <= ASKED
+
+
+def test_no_batch_holds_two_answers_of_one_family() -> None:
+    families = [row // 4 for row in range(130)]
+    batches = arrange(plan(list(range(130)), families), size=16, seed=1, epoch=0)
 
     for batch in batches:
-        assert max(Counter(number for row in batch for number in blockers[row]).values()) == 1
+        assert max(Counter(families[row] for row in batch).values()) == 1
+
+
+def test_look_alikes_stand_together_but_for_those_of_one_family() -> None:
+    """Answers come in tens that are alike; of each ten the second is of the first one's family."""
+    families = [row - row % 10 if row % 10 < 2 else row for row in range(640)]
+    alike = [[row - row % 10 + step for step in range(10)] for row in range(640)]
+    rows = plan(list(range(640)), families, alike=alike)
+    together, apart = (
+        [Counter(row // 10 for row in batch) for batch in arrange(one, size=64, seed=1, epoch=0)]
+        for one in (rows, plan(list(range(640)), families))
+    )
+
+    assert sum(max(tens.values()) >= 8 for tens in together) == len(together)
+    assert all(max(tens.values()) < 6 for tens in apart)
+    for batch in arrange(rows, size=64, seed=1, epoch=0):
+        assert max(Counter(families[row] for row in batch).values()) == 1
 
 
 def test_one_family_for_all_still_gives_whole_batches() -> None:
-    batches = arrange([(row, 7) for row in range(50)], [0] * 50, size=16, seed=1, epoch=0)
+    batches = arrange(plan(list(range(50)), [7] * 50), size=16, seed=1, epoch=0)
 
     assert sorted(len(batch) for batch in batches) == [12, 12, 13, 13]
 
 
 def test_replayed_rows_stand_among_their_own() -> None:
-    groups = [0] * 50 + [1] * 20
-    batches = arrange([(row,) for row in range(70)], groups, size=16, seed=1, epoch=0)
+    groups = [DOMAIN] * 50 + [REPLAY] * 20
+    rows = plan(list(range(70)), list(range(70)), groups=groups)
+    batches = arrange(rows, size=16, seed=1, epoch=0)
 
     assert all(len({groups[row] for row in batch}) == 1 for batch in batches)
-    assert len(batches) == 4 + 2
+    assert len(batches) == 4 + 2 == count(rows.stakes, size=16)
 
 
 def test_several_processes_get_as_many_batches_each() -> None:
-    assert len(arrange([(row,) for row in range(70)], [0] * 70, size=16, seed=1, epoch=0, multiple=2)) == 6
+    assert len(arrange(plan(list(range(70)), list(range(70))), size=16, seed=1, epoch=0, multiple=2)) == 6
+
+
+def test_a_question_is_mistaken_for_those_whose_answers_have_its_words() -> None:
+    texts = {"x": "red paint", "y": "red wine", "z": "blue sky"}
+    documents = tuple(Document(name, "", text, {}) for name, text in texts.items())
+    queries = (Query("a", "red paint please", {}), Query("b", "a wine", {}), Query("c", "zebra", {}))
+    data = Judged("train", documents, queries, {"a": {"x": 1.0}, "b": {"y": 1.0}, "c": {"z": 1.0}})
+    table = with_replay(build(lesson(data), pairs_of(data)), [("red", "wine")])
+
+    assert look_alikes(table, seed=1) == [[0, 1], [1], [], []]
 
 
 def test_planted_answers_in_the_batch_are_masked() -> None:
@@ -77,8 +127,8 @@ def test_planted_answers_in_the_batch_are_masked() -> None:
     data = judged({"a": {"x": 1, "y": 1}, "b": {"y": 1}, "c": {"z": 1}, "d": {"w": 1}})
     table = build(lesson(data, twins={"c": "a"}), pairs_of(data))
     rows = [row for row, (query, document) in enumerate(table.rows) if table.document_ids[document] != "y" or query]
-    mask = table.blocked(rows)
-    names = [table.document_ids[table.rows[row, 1]] for row in rows]
+    laid = table.laid(rows)
+    mask, names = laid.blocked, [table.document_ids[number] for number in laid.documents]
 
     assert names == ["x", "y", "z", "w"]
     assert mask.tolist() == [
@@ -89,18 +139,22 @@ def test_planted_answers_in_the_batch_are_masked() -> None:
     ]
 
 
-def test_one_document_in_two_columns_counts_once() -> None:
+def test_one_document_in_two_columns_comes_once() -> None:
     data = judged({"a": {"x": 1}, "b": {"y": 1}})
-    table = build(lesson(data), pairs_of(data)).with_negatives(np.array([[1], [0]]))
+    laid = build(lesson(data), pairs_of(data)).with_negatives(np.array([[1], [0]])).laid([0, 1])
 
-    assert table.blocked([0, 1]).tolist() == [[False, False, True, True], [False, False, True, True]]
+    assert laid.documents.tolist() == [0, 1]
+    assert laid.places.tolist() == [[0, 1], [1, 0]]
+    assert not laid.blocked.any()
 
 
-def test_a_row_keeps_its_answer_even_where_the_batch_has_it_twice() -> None:
+def test_two_questions_share_their_answer_and_neither_has_it_for_a_negative() -> None:
     data = judged({"a": {"x": 1}, "b": {"x": 1}, "c": {"z": 1}})
-    mask = build(lesson(data), pairs_of(data)).blocked([0, 1, 2])
+    laid = build(lesson(data), pairs_of(data)).laid([0, 1, 2])
 
-    assert mask.tolist() == [[False, True, False], [True, False, False], [False, True, False]]
+    assert laid.documents.tolist() == [0, 1]
+    assert laid.places.tolist() == [[0], [0], [1]]
+    assert not laid.blocked.any()
 
 
 def test_grades_and_weights_say_what_a_pair_counts() -> None:
@@ -128,7 +182,7 @@ def test_replayed_pairs_are_a_group_with_negatives_of_their_own() -> None:
     assert [longer.documents[number] for number in longer.rows[2, 1:]] == ["d1", "d2"]
     assert longer.queries[longer.rows[3, 0]] == "q2"
     assert longer.weights.mean() == pytest.approx(1)
-    assert len(set(longer.blockers()[2]) & set(longer.blockers()[3])) == 0
+    assert len({stake.family for stake in longer.stakes()[2:]}) == 2
 
 
 def with_sentences(count: int) -> Lesson:
@@ -162,9 +216,9 @@ def test_a_cropped_record_is_a_row_of_its_own_and_never_a_negative_of_whom_it_an
     assert table.rows[2:].tolist() == [[2, 0], [3, 2]]
     assert table.groups.tolist() == [DOMAIN] * 4
     assert len(set(table.families.tolist())) == 4
-    assert table.blockers()[0][0] == table.blockers()[2][0]  # the first pair and the crop of its answer never share a batch
-    assert table.blocked([0, 2])[0].tolist() == [False, True]  # and if they did, its record would not count against it
-    assert not table.blocked([0, 3]).any()
+    assert table.stakes()[0].answer == table.stakes()[2].answer  # so both stand with the one record in a batch
+    assert table.laid([0, 2]).documents.tolist() == [0]
+    assert not table.laid([0, 3]).blocked.any()
 
 
 def test_crops_get_negatives_where_the_pairs_have_some() -> None:

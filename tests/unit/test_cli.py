@@ -17,6 +17,7 @@ from transvase.adapters.memory import connect
 from transvase.cli import progress as progress_module
 from transvase.cli import wiring
 from transvase.cli.main import COMMANDS, cli, main
+from transvase.cli.options import seconds
 from transvase.cli.progress import Lines, progress_to_stderr
 from transvase.cli.states import page
 from transvase.core.errors import UnknownName
@@ -175,6 +176,7 @@ def test_a_proof_that_fails_is_shown_and_ends_with_1(terminal: Terminal) -> None
         (("status",), "Missing argument"),
         (("migrate", "docs", "--until", "retired"), "'retired' is not one of"),
         (("status", "docs", "--watch", "--json"), "use one of them"),
+        *((("retire", "docs", f"--quiet={text}"), "90s, 15m, 2h or 1d") for text in ("soon", "-5m", "5 weeks", "", "1e3", "m")),
     ],
 )
 def test_misuse_ends_with_2_and_says_what_to_do(terminal: Terminal, words: tuple[str, ...], said: str) -> None:
@@ -182,6 +184,25 @@ def test_misuse_ends_with_2_and_says_what_to_do(terminal: Terminal, words: tuple
     assert said in terminal.err
     assert "Traceback" not in terminal.err
     assert terminal.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("0", 0), ("90", 90), ("90s", 90), ("1.5m", 90), ("15 m", 900), ("2h", 7200), ("1d", 86400)]
+)
+def test_durations_have_a_unit_or_are_seconds(text: str, wanted: float) -> None:
+    assert seconds(text, named="--quiet") == wanted
+
+
+def test_an_old_side_that_was_just_read_is_not_quiet(terminal: Terminal) -> None:
+    adopted(terminal)("migrate", "docs", "--to", "new", "--until", "live")
+    old = terminal.world.store.index("docs", "docs.embedding")
+    old.search(OLD.encode(["body 1"], Role.QUERY), 1)
+    assert terminal("retire", "docs", "--quiet", "15m") == 1
+    assert "docs.embedding was read 0 s ago, and 900 s of quiet are asked for" in terminal.err
+    assert terminal.object("status", "docs")["phase"] == "live"
+    found = terminal.object("retire", "docs", "--quiet", "0")
+    assert isinstance(found["old_side_quiet_s"], float)
+    assert found["phase"] == "retired"
 
 
 def test_without_a_store_the_way_to_name_one_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

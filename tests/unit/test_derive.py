@@ -158,6 +158,13 @@ def test_an_index_is_not_timed_beside_itself(desk: Desk) -> None:
     assert "the very index of the source" in latency["detail"]
 
 
+def test_of_one_index_nobody_can_tell_by_which_name_it_was_read(desk: Desk) -> None:
+    desk("migrate", "docs", "--to", desk.adapter("asking", TURN, side=Side.QUERY), "--until", "live")
+    desk("retire", "docs", "--quiet", "15m", status=1)
+    assert "nobody can tell" in desk.err
+    assert desk("retire", "docs")["old_side_quiet_s"] is None
+
+
 def test_a_cut_is_derived_from_under_a_query_adapter(desk: Desk) -> None:
     """The documents under it are the base's, so what follows from the base follows from here."""
     desk("migrate", "docs", "--to", desk.adapter("asking", TURN, side=Side.QUERY), "--until", "live")

@@ -17,6 +17,11 @@ def test_a_target_is_never_as_wide_as_what_it_replaces_while_the_type_has_room(n
     assert fence(native, occupied=occupied, limit=2000) == width
 
 
+def test_where_no_limit_is_met_there_is_always_a_fence() -> None:
+    assert fence(65_000, occupied=65_000, limit=None) == 65_001
+    assert fence(384, occupied=768, limit=None) == 384
+
+
 def test_a_fenced_encoder_pads_with_zeros_and_stays_in_its_space() -> None:
     encoder = HashEncoder(dimension=8)
     fenced = Fenced(encoder, 9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from transvase.core.errors import BadValue
 from transvase.core.evaluation import Document, Judged, Query
-from transvase.core.evaluation.fusion import Form, Fusion, Hits, choose_weight, crossed, fuse
+from transvase.core.evaluation.fusion import Fusion, Hits, choose_weight, crossed, fuse, fused
 
 DOCUMENTS = 60
 
@@ -16,40 +16,39 @@ def hits(*rankings: list[int]) -> Hits:
     return rows, np.where(rows >= 0, np.linspace(1, 0.5, rows.shape[1])[None, :], 0).astype(np.float32)
 
 
-def test_reciprocal_ranks_are_added_up() -> None:
-    lexical, dense = hits([1, 2, 3, -1]), hits([3, 4, 1, 5])
-    share = dict.fromkeys(range(1, 6), 0.0)
-    for rank, row in enumerate([1, 2, 3]):
-        share[row] += 0.4 / (61 + rank)
-    for rank, row in enumerate([3, 4, 1, 5]):
-        share[row] += 0.6 / (61 + rank)
-    expected = sorted(share, key=lambda row: -share[row])
-
-    assert fuse(lexical, dense, by=Fusion(form=Form.RANKS, weight=0.6), k=5).tolist() == [expected]
-
-
 def test_scores_are_scaled_within_the_query() -> None:
     lexical = (np.array([[7, 8, 9]]), np.array([[30.0, 20.0, 10.0]], dtype=np.float32))
     dense = (np.array([[9, 8, 5]]), np.array([[0.9, 0.8, 0.1]], dtype=np.float32))
-    by = Fusion(form=Form.SCORES, weight=0.4)
+    rows, shares = fused(lexical, dense, by=Fusion(lexical=0.6), k=4)
 
-    assert fuse(lexical, dense, by=by, k=4).tolist() == [[8, 7, 9, 5]], "8: 0.5 and 0.875; 7: 1 and nothing; 9: barely and 1"
+    assert rows.tolist() == [[8, 7, 9, 5]], "8: 0.5 and 0.875; 7: 1 and nothing; 9: barely and 1"
+    assert shares[0] == pytest.approx([0.65, 0.6, 0.4, 0], abs=1e-6)
 
 
-@pytest.mark.parametrize("form", list(Form))
-@pytest.mark.parametrize(("weight", "expected"), [(0.0, [[1, 2, 3, -1, -1]]), (1.0, [[3, 4, 1, 5, -1]])])
-def test_either_end_is_that_list_alone(form: Form, weight: float, expected: list[list[int]]) -> None:
-    assert fuse(hits([1, 2, 3, -1]), hits([3, 4, 1, 5]), by=Fusion(form=form, weight=weight), k=5).tolist() == expected
+def test_more_hits_than_the_usual_depth_are_fused_where_they_are_asked_for() -> None:
+    lexical, dense = hits(list(range(300))), hits(list(range(100, 400)))
+
+    assert (fuse(lexical, dense, by=Fusion(lexical=0.5), k=400) >= 0).sum() == 400
+    assert (fuse(lexical, dense, by=Fusion(lexical=0.5), k=100) >= 0).sum() == 100
+
+
+def test_two_empty_lists_have_no_hits() -> None:
+    assert fuse(hits([]), hits([]), by=Fusion(lexical=0.5), k=3).shape == (1, 0)
+
+
+@pytest.mark.parametrize(("lexical", "expected"), [(1.0, [[1, 2, 3, -1, -1]]), (0.0, [[3, 4, 1, 5, -1]])])
+def test_either_end_is_that_list_alone(lexical: float, expected: list[list[int]]) -> None:
+    assert fuse(hits([1, 2, 3, -1]), hits([3, 4, 1, 5]), by=Fusion(lexical=lexical), k=5).tolist() == expected
 
 
 def test_equal_shares_keep_the_order_of_the_corpus() -> None:
-    assert fuse(hits([9], [4]), hits([4], [9]), by=Fusion(form=Form.RANKS, weight=0.5), k=2).tolist() == [[4, 9], [4, 9]]
+    assert fuse(hits([9], [4]), hits([4], [9]), by=Fusion(lexical=0.5), k=2).tolist() == [[4, 9], [4, 9]]
 
 
 def test_lists_of_unlike_length_and_queries_without_hits_are_fused() -> None:
     lexical: Hits = (np.array([[-1, -1], [2, -1]]), np.array([[0, 0], [3, 0]], dtype=np.float32))
 
-    assert fuse(lexical, hits([5, 6, 7], [6, 2, 1]), by=Fusion(form=Form.RANKS, weight=0.5), k=3).tolist() == [
+    assert fuse(lexical, hits([5, 6, 7], [6, 2, 1]), by=Fusion(lexical=0.5), k=3).tolist() == [
         [5, 6, 7],
         [2, 6, 1],
     ]
@@ -57,9 +56,9 @@ def test_lists_of_unlike_length_and_queries_without_hits_are_fused() -> None:
 
 def test_lists_of_other_queries_and_weights_outside_are_refused() -> None:
     with pytest.raises(BadValue, match="same queries"):
-        fuse(hits([1]), hits([1], [2]), by=Fusion(form=Form.RANKS, weight=0.5), k=1)
+        fuse(hits([1]), hits([1], [2]), by=Fusion(lexical=0.5), k=1)
     with pytest.raises(BadValue, match="between 0 and 1"):
-        fuse(hits([1]), hits([1]), by=Fusion(form=Form.RANKS, weight=1.5), k=1)
+        fuse(hits([1]), hits([1]), by=Fusion(lexical=1.5), k=1)
 
 
 def collection(queries: int) -> Judged:
@@ -81,7 +80,7 @@ def test_two_lists_that_know_different_things_are_fused() -> None:
     data, rng = collection(200), np.random.default_rng(1)
     found = choose_weight(ranked(data, rng, strength=2.0), ranked(data, rng, strength=2.0), data=data)
 
-    assert 0.2 < found.fusion.weight < 0.8
+    assert 0.2 < found.fusion.lexical < 0.8
     assert found.gain.ci_low > 0
     assert found.fused > max(found.lexical, found.dense)
 

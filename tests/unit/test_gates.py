@@ -12,7 +12,7 @@ from transvase.core.evaluation import Document, Judged, Query, compare
 from transvase.core.evaluation.comparison import holm
 from transvase.core.evaluation.evaluate import Evaluation
 from transvase.core.evaluation.examples import losses, wins
-from transvase.core.evaluation.fusion import Choice, Form, Fusion
+from transvase.core.evaluation.fusion import Choice, Fusion
 from transvase.core.evaluation.gates import better_than_hybrid, gates, guard_held, held, no_slice_fell
 from transvase.core.evaluation.metrics import NDCG, Scores
 from transvase.core.evaluation.slices import contrasts
@@ -30,7 +30,7 @@ DATA = Judged(
 def evaluation(models: Mapping[str, Scores], *, baselines: Mapping[str, Scores] | None = None, rounds: int = 1000) -> Evaluation:
     first, last = next(iter(models.values())), list(models.values())[-1]
     compared = compare(first, last, metric=NDCG, rounds=rounds)
-    fusion = Fusion(form=Form.RANKS, weight=0.5)
+    fusion = Fusion(lexical=0.5)
     choice = Choice(fusion=fusion, lexical=0.5, dense=0.5, fused=0.5, gain=compared, queries=100)
     return Evaluation(
         data=DATA,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from transvase.core.training.ladder import Rung, Standing, choose, worth_climbing
@@ -61,7 +63,7 @@ def swept(validation: dict[float, float], guard: dict[float, float], *, before: 
         ask_guard=lambda alpha: None if before is None else guard[alpha],
         fault=lambda _: "",
         before=before,
-        room=lambda: True,
+        room=lambda: math.inf,
     )
 
 
@@ -103,7 +105,7 @@ def test_where_nothing_further_is_wanted_the_sweep_ends_at_the_first_that_holds(
         ask_guard=lambda alpha: {1.0: guards[0], 0.75: guards[1]}.get(alpha, 0.7),
         fault=lambda _: "",
         before=0.7,
-        room=lambda: True,
+        room=lambda: math.inf,
         further=False,
     )
 
@@ -119,11 +121,27 @@ def test_without_room_for_more_the_sweep_stays_with_what_it_has() -> None:
         ask_guard=lambda _: 0.5,
         fault=lambda _: "",
         before=0.7,
-        room=lambda: False,
+        room=lambda: 0,
     )
 
     assert len(tried) == 1
     assert tried[0].fault
+
+
+@pytest.mark.parametrize(("lost", "second"), [(0.012, 0.75), (0.017, 0.5), (0.3, 0.25)])
+def test_with_room_for_one_step_back_the_sweep_goes_where_the_guard_probably_holds(lost: float, second: float) -> None:
+    tried = sweep(
+        Rung.TUNE,
+        step=1,
+        ask=lambda alpha: np.full(10, 0.5 + alpha / 10),
+        ask_guard=lambda alpha: 0.7 - lost * alpha,
+        fault=lambda _: "",
+        before=0.7,
+        room=lambda: 1.0,
+        further=False,
+    )
+
+    assert [standing.alpha for standing in tried] == [1.0, second]
 
 
 def test_without_a_guard_nothing_is_held_against_a_model() -> None:

@@ -180,6 +180,13 @@ NEEDS = [
     (Move.ROLLBACK, {"captured": False}, "not captured"),
     (Move.ROLLBACK, {"owed": 1}, "1 rows are owed"),
     (Move.RETIRE, {"live": "old"}, "not the target"),
+    (Move.RETIRE, {"quiet_s": 900.0, "old_side_quiet_s": 61.2}, "old was read 61 s ago, and 900 s of quiet"),
+    (
+        Move.RETIRE,
+        {"quiet_s": 900.0, "old_side_quiet_s": 61.2, "old_side_readers": ("pod 1", "pod 2")},
+        "ago by pod 1, pod 2, and",
+    ),
+    (Move.RETIRE, {"quiet_s": 900.0}, "nobody can tell"),
     (Move.ABORT, {"live": "new"}, "not the source"),
 ]
 
@@ -203,6 +210,12 @@ def test_what_the_operator_allows_to_be_owed_holds_up_no_switch(move):
     permit(migration(from_phase(move)), move, replace(before(move), owed=5, allowed=5))
 
 
+def test_an_old_side_that_has_been_quiet_for_long_enough_may_be_retired():
+    here = migration(Phase.LIVE)
+    for facts in ({"old_side_quiet_s": 900.0}, {"old_side_quiet_s": float("inf")}, {"source_there": False}):
+        permit(here, Move.RETIRE, replace(TARGET_LIVE, quiet_s=900.0, **facts))
+
+
 # ---------------------------------------------------------------- guards after
 
 SHOWN = [
@@ -214,7 +227,9 @@ SHOWN = [
     (Move.PROVE, {"verdict": None}, "nothing has been proven"),
     (Move.PROVE, {"verdict": FAILED}, "one is missing"),
     (Move.CUTOVER, {"live": "old"}, "not the target"),
+    (Move.CUTOVER, {"behind": ("node2",)}, "names new, and node2 does not answer so"),
     (Move.ROLLBACK, {"live": "new"}, "not the source"),
+    (Move.ROLLBACK, {"behind": ("node1", "node3")}, "names old, and node1, node3 do not answer so"),
     (Move.RETIRE, {"source_there": True}, "still there"),
     (Move.RETIRE, {"live": "old"}, "not the target"),
     (Move.ABORT, {"target_there": True}, "still there"),

@@ -95,6 +95,36 @@ def test_an_index_of_unknown_make_cannot_be_searched(store):
         Retriever(store, "docs", encoders=BOTH).search("a")
 
 
+def test_words_weigh_beside_the_vector(store, sides):
+    store.table("docs").put({"id": 3, "body": "a walrus in the harbour"})
+    retriever = Retriever(store, "docs", encoders=BOTH)
+    assert retriever.search("walrus", 1, lexical=1.0)[0].key == (3,)
+    assert [hit.key for hit in retriever.search(body(7), 1, lexical=0.5)] == [(7,)]
+    dense, none = (retriever.search(body(7), 5, lexical=weight) for weight in (0.0, None))
+    assert [hit.key for hit in dense] == [hit.key for hit in none]
+    assert retriever.search("zzyzx", 5, lexical=1.0) == []
+
+
+def test_words_are_looked_for_where_the_filter_leaves_any(store, sides):
+    store.table("docs").put({"id": 3, "team": "data"})
+    hits = Retriever(store, "docs", encoders=BOTH).search(body(7), 5, where={"team": "data"}, lexical=0.5)
+    assert [hit.key for hit in hits] == [(3,)]
+
+
+@pytest.mark.parametrize("lexical", [-0.5, 1.5, float("nan"), True, "0.5"])
+def test_a_weight_of_words_is_refused_before_anything_is_encoded(store, sides, lexical):
+    ears = Listening(OLD)
+    with pytest.raises(BadValue, match="weight of the words"):
+        Retriever(store, "docs", encoders={"old": ears}).search("text", lexical=lexical)
+    assert ears.heard == []
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_weight_of_words_wants_words(store, sides, text):
+    with pytest.raises(BadValue, match="there are none"):
+        Retriever(store, "docs", encoders=BOTH).search(text, lexical=0.5)
+
+
 # ---------------------------------------------------------------- encoders
 
 

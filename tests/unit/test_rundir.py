@@ -49,8 +49,9 @@ def test_a_run_that_goes_on_with_less_time_keeps_its_batches_and_so_finds_what_i
     """The weights of a fine-tuning lie under the number of its batch."""
 
     def batch(seconds: float) -> int:
-        shop = SimpleNamespace(settings=SimpleNamespace(batch=None), run=opened(tmp_path), pairs_in=lambda given: 100 * given)
-        return batch_of(shop, Rung.TUNE, 24_000, seconds=seconds)
+        settings = SimpleNamespace(batch=None)
+        shop = SimpleNamespace(settings=settings, run=opened(tmp_path), answers_in=lambda given, asked: 100 * given / asked)
+        return batch_of(shop, Rung.TUNE, 24_000, asked=1.0, seconds=seconds)
 
     assert batch(600.0) == 64
     assert batch(1.0) == 64

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from costless import HashEncoder
+from transvase.adapters.memory import VectorColumn
 from transvase.core.errors import (
     BadValue,
     Busy,
@@ -237,6 +238,17 @@ def test_where_no_dimension_is_left_plan_says_that_the_fence_is_missing(memory_w
     assert not found.fenced
     assert found.target.width == 2_000
     assert "no fence" in found.warnings[0]
+
+
+def test_an_element_type_without_a_limit_has_a_fence(memory_world: MemoryWorld) -> None:
+    """What the store knows no limit of is no reason to leave the wall away."""
+    store, column = memory_world.store, VectorColumn(name="embedding", width=WIDTH, form="float32")
+    store.make_table("docs", key=("id",), columns=("title", "body", "team"), vectors=(column,))
+    memory_world.put("docs", rows_of(["a", "b"]))
+    adopt(store, "docs", source=SOURCE, encoder="old", encoders=ENCODERS)
+    found = plan(store, "docs", to="new", encoders=ENCODERS)
+    assert (found.fenced, found.target.width, found.target.form) == (True, WIDTH + 1, "float32")
+    assert found.refusals == ()
 
 
 def test_a_second_migration_is_refused_while_one_is_open(memory_world: MemoryWorld) -> None:
@@ -486,6 +498,34 @@ def test_retire_says_how_often_the_old_side_was_read_since_the_cutover(memory_wo
     for _ in range(3):
         old.search(OLD.encode(["body 1"], Role.QUERY), 1)
     assert retire(memory_world.store, "docs").figures["old_side_reads"] == 3
+
+
+def test_an_old_side_that_nobody_ever_read_is_quiet(memory_world: MemoryWorld) -> None:
+    """The proof searches the source to time it, and so does everybody: what was never searched has no last time."""
+    to(adopted(memory_world), Phase.LIVE)
+    store, source = memory_world.store, journalled(memory_world).source
+    store._state("docs").indexes[source].scanned_at = None
+    done = retire(store, "docs", quiet_s=900.0)
+    assert (done.migration.phase, done.figures["old_side_quiet_s"]) == (Phase.RETIRED, None)
+
+
+def test_an_old_side_that_was_read_lately_is_not_retired_as_quiet(memory_world: MemoryWorld) -> None:
+    to(adopted(memory_world), Phase.LIVE)
+    store, source = memory_world.store, journalled(memory_world).source
+    for quiet_s in (900.0, 1e9):
+        with pytest.raises(NotReady, match="of quiet are asked for"):
+            retire(store, "docs", quiet_s=quiet_s)
+    assert (journalled(memory_world).phase, store.there(source)) == (Phase.LIVE, True)
+    store._state("docs").indexes[source].scanned_at = time.monotonic() - 901
+    figures = retire(store, "docs", quiet_s=900.0).figures
+    assert 901 <= figures["old_side_quiet_s"] < 960
+
+
+@pytest.mark.parametrize("quiet_s", [-1.0, float("inf"), float("nan")])
+def test_a_silence_that_is_no_number_of_seconds_is_refused(memory_world: MemoryWorld, quiet_s: float) -> None:
+    to(adopted(memory_world), Phase.LIVE)
+    with pytest.raises(BadValue, match="quiet"):
+        retire(memory_world.store, "docs", quiet_s=quiet_s)
 
 
 def test_a_negative_allowance_is_no_number_of_rows(memory_world: MemoryWorld) -> None:

@@ -107,6 +107,7 @@ def test_a_stretch_tells_what_is_lacking(plot: Plot) -> None:
     assert set(found.lacking) == {(uid(3),), (uid(4),)}
     assert (found.passed, len(found.vectors)) == (4, 1)
     assert found.records[0].digest is not None
+    assert [(record.key, record.text, record.cargo is not None) for record in found.bare] == [((uid(2),), None, True)]
     assert plot.index(plot.live).stretch(found.after, limit=10).passed == 0
 
 

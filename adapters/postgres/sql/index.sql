@@ -96,7 +96,8 @@ both_sides AS (
     FROM {rows} s FULL JOIN {side} x ON {match}),
 judged AS (
     SELECT b.*, EXISTS (SELECT 1 FROM owed o WHERE {owed_match}) AS excused,
-           held AND {norm}(b.embedding) = 0 AS zero, held AND vector_dims(b.embedding) <> %(width)s AS broken
+           %(deep)s AND held AND {norm}(b.embedding) = 0 AS zero,
+           %(deep)s AND held AND vector_dims(b.embedding) <> %(width)s AS broken
     FROM both_sides b)
 SELECT count(*) FILTER (WHERE wanted), count(*) FILTER (WHERE held),
        count(*) FILTER (WHERE wanted AND NOT held AND NOT excused),
@@ -112,7 +113,8 @@ WITH owed AS (SELECT DISTINCT {ks} FROM {outbox}),
 judged AS (
     SELECT {s_ks}, t.{column} AS embedding, s.body IS NOT NULL AS wanted, t.{column} IS NOT NULL AS held,
            EXISTS (SELECT 1 FROM owed o WHERE {owed_match}) AS excused,
-           coalesce({norm}(t.{column}) = 0, false) AS zero, coalesce(vector_dims(t.{column}) <> %(width)s, false) AS broken
+           %(deep)s AND coalesce({norm}(t.{column}) = 0, false) AS zero,
+           %(deep)s AND coalesce(vector_dims(t.{column}) <> %(width)s, false) AS broken
     FROM {rows} s JOIN {source} t ON {match})
 SELECT count(*) FILTER (WHERE wanted), count(*) FILTER (WHERE held),
        count(*) FILTER (WHERE wanted AND NOT held AND NOT excused),
@@ -140,8 +142,19 @@ FROM transvase_control.alias a LEFT JOIN LATERAL (
 ) h ON true
 WHERE a.name = {alias};
 
--- name: scans
-SELECT coalesce(sum(s.idx_scan), 0)::bigint FROM pg_stat_user_indexes s WHERE s.indexrelid = ANY (%(oids)s);
+-- name: reads
+-- Scans of an approximate index (of a partitioned one: of its parts), and when the last one was. That a server before 16 does
+-- not keep, so the column is asked for by name. Where there was none, silence means something only since the statistics were
+-- last thrown away: by hand, or by a crash, which shows in the archiver's alone.
+SELECT coalesce(sum(s.idx_scan), 0)::bigint,
+       extract(epoch FROM clock_timestamp() - max((to_jsonb(s) ->> 'last_idx_scan')::timestamptz))::float8,
+       extract(epoch FROM clock_timestamp() - greatest(
+           (SELECT d.stats_reset FROM pg_stat_database d WHERE d.datname = current_database()),
+           (SELECT a.stats_reset FROM pg_stat_archiver a)))::float8,
+       coalesce(bool_and(to_jsonb(s) ? 'last_idx_scan'), false)
+FROM pg_stat_user_indexes s
+WHERE s.indexrelid IN (SELECT unnest(%(oids)s::oid[])
+                       UNION SELECT t.relid FROM unnest(%(oids)s::oid[]) o, pg_partition_tree(o::regclass) t);
 
 -- name: building
 -- What a build of an index on this table is doing now.

@@ -21,11 +21,13 @@ Crop = tuple[str, str]
 def crops_of(lesson: Lesson, *, count: int, seed: int) -> list[Crop]:
     """One crop each of ``count`` records drawn at random, of fewer where fewer have a sentence long enough.
 
-    What one record yields depends on the seed and the record alone. Judgments are not looked at.
+    Records that the pairs ask for come first: those are read anyway. What one record yields depends on the seed and the record.
     """
     draw = random.Random(seed)  # noqa: S311  the draw has to be repeatable, not secret
     documents = [document for document in lesson.documents if document.text.strip()]
+    asked_for = {pair.document for pair in lesson.pairs}
     if count < len(documents):
-        documents = draw.sample(documents, count)
+        draw.shuffle(documents)
+        documents = sorted(documents, key=lambda document: document.id not in asked_for)[:count]
     found = made(documents, styles=("crop",), per_record=1, seed=seed, in_turn=True)
     return [(text, document.id) for document, pairs in zip(documents, found, strict=True) for _, text in pairs]

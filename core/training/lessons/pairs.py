@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from transvase.core.evaluation.judged import Judged
+
+ASKED: Final = 4
+"""The most questions of one answer in a batch: one answer with thousands of questions must not fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,11 @@ class Pair:
     positive: str
     weight: float = 1.0
     """What the pair counts in the loss, beside others: its grade over the highest grade, times its weight in the files."""
+
+
+def answers_read(pairs: Sequence[Pair]) -> int:
+    """Answers that are read in one pass over the pairs: an answer is read once for up to ``ASKED`` of its questions."""
+    return sum(-(-asked // ASKED) for asked in Counter(pair.document for pair in pairs).values())
 
 
 def pairs_of(judged: Judged, weights: Mapping[tuple[str, str], float] | None = None) -> tuple[Pair, ...]:

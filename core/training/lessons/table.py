@@ -21,6 +21,28 @@ REPLAY: Final = 1
 """The groups that rows belong to; a batch holds rows of one group only."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What one row brings into a batch, by number: rows of one answer may share it, other rows of one family may not meet."""
+
+    answer: int
+    family: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """One batch's documents (m), by number and each once; ``places`` (b, 1 + negatives) says where each row's own are."""
+
+    documents: NDArray[np.int64]
+    places: NDArray[np.int64]
+    blocked: NDArray[np.bool_]
+    """Shape (b, m): True where a document must not be a row's negative, because it answers its query or the same in other words.
+
+    A row's own answer is never blocked.
+    """
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """``rows`` has a row for each pair: query, answer and negatives by number, shape (n, 2 + negatives)."""
@@ -47,25 +69,22 @@ class Table:
         """Columns of negatives."""
         return int(self.rows.shape[1]) - 2
 
-    def blockers(self) -> list[tuple[int, ...]]:
-        """For each row, numbers of which no two rows in a batch may share one: its family and its answer."""
-        below = len(self.documents)
-        return [(int(row[1]), below + int(self.families[row[0]])) for row in self.rows]
+    def stakes(self) -> list[Stake]:
+        """What decides which rows may stand in one batch."""
+        return [
+            Stake(answer=int(row[1]), family=int(self.families[row[0]]), group=int(group))
+            for row, group in zip(self.rows, self.groups, strict=True)
+        ]
 
-    def blocked(self, rows: Sequence[int]) -> NDArray[np.bool_]:
-        """Shape (b, b · columns of documents): True where a document of the batch must not be a row's negative.
-
-        That is what answers its query or the same in other words, and the second and later columns of one document, which
-        would count twice. The row's own answer, on the diagonal, is never blocked.
-        """
+    def laid(self, rows: Sequence[int]) -> Laid:
+        """The documents of a batch of these rows, each once, and what each row makes of them."""
         taken = self.rows[list(rows)]
-        held = taken[:, 1:].T.reshape(-1)
-        mask = np.ones((len(taken), len(held)), dtype=np.bool_)
-        mask[:, np.unique(held, return_index=True)[1]] = False
-        for number, (query, *_) in enumerate(taken):
-            mask[number] |= np.isin(held, np.fromiter(self.avoid[query], dtype=np.int64))
-        mask[np.arange(len(taken)), np.arange(len(taken))] = False
-        return mask
+        held = np.fromiter(dict.fromkeys(taken[:, 1:].T.reshape(-1).tolist()), dtype=np.int64)
+        place = {int(number): column for column, number in enumerate(held)}
+        places = np.asarray([[place[int(number)] for number in row[1:]] for row in taken], dtype=np.int64)
+        blocked = np.stack([np.isin(held, np.fromiter(self.avoid[query], dtype=np.int64)) for query in taken[:, 0]])
+        blocked[np.arange(len(taken)), places[:, 0]] = False
+        return Laid(held, places, blocked)
 
     def with_negatives(self, mined: NDArray[np.int64]) -> Table:
         """The same rows with these negatives, shape (n, negatives), in place of any there were."""
@@ -121,13 +140,12 @@ def with_crops(table: Table, crops: Sequence[tuple[str, str]]) -> Table:
 
 def with_replay(table: Table, pairs: Sequence[tuple[str, str]]) -> Table:
     """The table with general pairs (query, answer) added as a group of their own; their negatives are each other's answers."""
-    first, names = len(table.documents), [f"replayed {number}" for number in range(len(pairs))]
-    wider = replace(
-        table,
-        documents=(*table.documents, *(answer for _, answer in pairs)),
-        document_ids=(*table.document_ids, *names),
-    )
-    return _with_rows(wider, [(query, names[row], first + row) for row, (query, _) in enumerate(pairs)], group=REPLAY)
+    first = len(table.documents)
+    place = {answer: first + number for number, answer in enumerate(dict.fromkeys(answer for _, answer in pairs))}
+    names = [f"replayed {number}" for number in range(len(place))]
+    wider = replace(table, documents=(*table.documents, *place), document_ids=(*table.document_ids, *names))
+    added = [(query, f"replayed question {row}", place[answer]) for row, (query, answer) in enumerate(pairs)]
+    return _with_rows(wider, added, group=REPLAY)
 
 
 def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: int) -> Table:

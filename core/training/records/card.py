@@ -75,7 +75,7 @@ def write_papers(directory: Path, trained: Trained, settings: TrainSettings) -> 
     (directory / "training.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     loading = _ANYWHERE.format(settings.out.resolve().name)
     if not (directory / "modules.json").exists():  # an adapter directory; nothing at all of a base behind an endpoint
-        loading = _HERE.format(settings.out.resolve().name if trained.promote else base_name(settings.base))
+        loading = _HERE.format(settings.out.resolve().name if trained.rung else base_name(settings.base))
     (directory / "README.md").write_text(_card(trained, settings, loading=loading), encoding="utf-8")
 
 

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from transvase.core.errors import EncoderFailed
 from transvase.core.ports import Progress
+from transvase.core.training.lessons.alike import look_alikes
 from transvase.core.training.lessons.table import Table
 from transvase.core.training.plan import Pace
 from transvase.core.training.weights.learner import Learner, reading
 
 from . import ranks
-from .batches import sampler
+from .batches import Plan, sampler
 from .collate import Collator
 from .course import Course, whole_checkpoint
 
@@ -38,6 +39,9 @@ class Order:
     seconds: float
     """What the updates may take; infinite: the steps decide."""
     batch: int
+    """Answers in a batch, each with up to four of its questions."""
+    aligned: bool
+    """Whether the loss compares columns row by row."""
     rate: float
     length: int
     seed: int
@@ -79,7 +83,7 @@ def _trainer(learner: Learner, table: Table, loss: Any, *, order: Order, pace: P
         args=_arguments(learner, table, order=order),
         train_dataset=Dataset.from_dict({"row": list(range(len(table)))}),
         loss=loss,
-        data_collator=Collator(table, learner.model.preprocess, learner.prompts, learner.router),
+        data_collator=Collator(table, learner.model.preprocess, learner.prompts, learner.router, aligned=order.aligned),
         callbacks=[callback],
     )
 
@@ -131,7 +135,8 @@ def _arguments(learner: Learner, table: Table, *, order: Order) -> Any:
         per_device_train_batch_size=order.batch,
         learning_rate=order.rate,
         weight_decay=0.01,
-        batch_sampler=sampler(table.blockers(), table.groups.tolist(), seed=order.seed, multiple=ranks.count()),
+        batch_sampler=sampler(_plan(table, order=order), seed=order.seed, multiple=ranks.count()),
+        accelerator_config={"even_batches": False},  # they are even, and have no size in rows
         remove_unused_columns=False,
         eval_strategy="no",
         save_strategy="no",  # the follower says when
@@ -147,6 +152,10 @@ def _arguments(learner: Learner, table: Table, *, order: Order) -> Any:
         dataloader_pin_memory=device != "cpu",
         ddp_find_unused_parameters=ranks.count() > 1 or None,  # many encoders carry a pooler that nothing reads
     )
+
+
+def _plan(table: Table, *, order: Order) -> Plan:
+    return Plan(table.stakes(), look_alikes(table, seed=order.seed))
 
 
 def _follower(learner: Learner, *, order: Order, pace: Pace, course: Course | None, progress: Progress) -> Any:

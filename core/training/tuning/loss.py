@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from transvase.core.training.lessons.table import Table
+from transvase.core.training.lessons.table import Laid, Table
 
 MINI_BATCH: Final = 32
 """Texts that the cached form embeds at a time."""
@@ -35,14 +35,12 @@ class Guide:
     documents: NDArray[np.float32]
     margin: float
 
-    def doubtful(self, table: Table, rows: list[int]) -> NDArray[np.bool_]:
-        """Shape (b, b · columns): True where the guide prefers a document to the row's answer by more than the margin."""
-        taken = table.rows[rows]
-        held = taken[:, 1:].T.reshape(-1)
-        scores = self.queries[taken[:, 0]] @ self.documents[held].T
-        own = (self.queries[taken[:, 0]] * self.documents[taken[:, 1]]).sum(axis=1, keepdims=True)
+    def doubtful(self, table: Table, rows: list[int], laid: Laid) -> NDArray[np.bool_]:
+        """Shape (b, m): True where the guide prefers a document to the row's answer by more than the margin."""
+        scores = self.queries[table.rows[rows, 0]] @ self.documents[laid.documents].T
+        own = np.take_along_axis(scores, laid.places[:, :1], axis=1)
         mask: NDArray[np.bool_] = scores > own + self.margin
-        mask[np.arange(len(rows)), np.arange(len(rows))] = False
+        np.put_along_axis(mask, laid.places[:, :1], values=False, axis=1)
         return mask
 
 
@@ -71,16 +69,15 @@ def embed_by_length(model: Any, features: dict[str, Any]) -> Any:
     return torch.cat(parts)[torch.argsort(order)]
 
 
-def contrast(asked: Any, held: Any, *, blocked: Any, weights: Any, scale: float) -> Any:
+def contrast(asked: Any, held: Any, *, own: Any, blocked: Any, weights: Any, scale: float) -> Any:
     """Weighted mean of −log softmax of each row's own answer.
 
-    ``asked`` (b, d) and ``held`` (columns · b, d) are unit vectors, the answers first; ``blocked`` (b, columns · b) is left out
-    of the softmax; ``weights`` (b).
+    ``asked`` (b, d) and ``held`` (m, d) are unit vectors; ``own`` (b) says which of the held answers each row; ``blocked``
+    (b, m) is left out of the softmax; ``weights`` (b).
     """
     import torch
 
     cosines = (asked @ held.T).masked_fill(blocked, -torch.inf)
-    own = torch.arange(len(asked), device=asked.device)
     losses = torch.nn.functional.cross_entropy(cosines.float() * scale, own, reduction="none")
     return (losses * weights).mean()
 
@@ -116,11 +113,11 @@ def loss_for(
 def distil(asked: Any, held: Any, *, taught: Any, scale: float) -> Any:
     """Mean divergence of how the model spreads its belief over each row's own documents from how the teacher does.
 
-    ``asked`` (b, d), ``held`` (columns, b, d), ``taught`` (b, columns) in the teacher's own units: listwise distillation.
+    ``asked`` (b, d), ``held`` (b, columns, d), ``taught`` (b, columns) in the teacher's own units: listwise distillation.
     """
     import torch
 
-    own = torch.einsum("bd,cbd->bc", asked, held).float() * scale
+    own = torch.einsum("bd,bcd->bc", asked, held).float() * scale
     target = torch.log_softmax(taught.float(), dim=1)
     return torch.nn.functional.kl_div(torch.log_softmax(own, dim=1), target, reduction="batchmean", log_target=True)
 
@@ -138,22 +135,22 @@ def _ranking(model: Any, table: Table, *, scale: float, guide: Guide | None, tea
             )
 
         def compute_loss_from_embeddings(self, embeddings: list[Any], labels: Any) -> Any:
-            asked = torch.nn.functional.normalize(embeddings[0], dim=1)
-            held = torch.nn.functional.normalize(torch.cat(embeddings[1:]), dim=1)
+            asked, held = (torch.nn.functional.normalize(vectors, dim=1) for vectors in embeddings)
             rows = [int(row) for row in labels.reshape(-1)]
-            blocked = table.blocked(rows)
-            if guide is not None:
-                blocked |= guide.doubtful(table, rows)
+            laid = table.laid(rows)
+            blocked = laid.blocked if guide is None else laid.blocked | guide.doubtful(table, rows, laid)
+            places = torch.from_numpy(laid.places).to(asked.device)
             value = contrast(
                 asked,
                 held,
+                own=places[:, 0],
                 blocked=torch.from_numpy(blocked).to(asked.device),
                 weights=torch.from_numpy(table.weights[rows]).to(asked.device),
                 scale=self.scale,
             )
             if teacher is not None:
                 taught = torch.from_numpy(teacher[rows]).to(asked.device)
-                value = value + distil(asked, held.reshape(-1, *asked.shape), taught=taught, scale=self.scale)
+                value = value + distil(asked, held[places], taught=taught, scale=self.scale)
             return value
 
     return Ranking(model, scale=scale)

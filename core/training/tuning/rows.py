@@ -8,9 +8,9 @@ import numpy as np
 from transvase.core.training.ladder import Rung
 from transvase.core.training.lessons.crops import Crop, crops_of
 from transvase.core.training.lessons.mining import Mining, mined_table
-from transvase.core.training.lessons.pairs import Pair
+from transvase.core.training.lessons.pairs import Pair, answers_read
 from transvase.core.training.lessons.table import Table, build, known_wrong, with_crops, with_replay
-from transvase.core.training.plan import BATCHES, MINED_A_TEXT, MINING_SHARE, MOST_POOL
+from transvase.core.training.plan import BATCHES, MINED_A_TEXT, MINING_SHARE, MOST_POOL, QUESTION
 from transvase.core.training.settings import TrainSettings
 from transvase.core.training.weights.shelf import Shelf
 from transvase.core.training.workshop import Workshop
@@ -42,8 +42,10 @@ def _pairs(shop: Workshop, *, rung: Rung) -> list[Pair]:
 
 def _crops(shop: Workshop, *, rung: Rung, seconds: float) -> list[Crop]:
     """Crops for the first fine-tuning, as many as are asked for and as the time allows beside one pass over the pairs."""
-    pairs = len(shop.lesson.pairs)
-    wanted = min(shop.settings.crops * pairs, shop.pairs_in(seconds) - pairs)
+    pairs, answers = len(shop.lesson.pairs), answers_read(shop.lesson.pairs)
+    spare = shop.answers_in(seconds, asked=0) - answers - QUESTION * pairs  # in the time of an answer
+    cropped = min(spare / QUESTION, answers)  # a crop of a record that is read anyway is one question more
+    wanted = min(shop.settings.crops * pairs, cropped + max(0.0, spare - QUESTION * answers) / (1 + QUESTION))
     if rung is not Rung.TUNE or wanted < 1:
         return []
     crops = crops_of(shop.lesson, count=int(wanted), seed=shop.settings.seed)

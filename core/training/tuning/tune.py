@@ -19,6 +19,7 @@ from transvase.core.training.weights.forgetting import best_of, between, sweep
 from transvase.core.training.workshop import Workshop
 
 from . import ranks
+from .batches import count
 from .course import Course, weights_in
 from .fit import Order
 from .learn import FINAL, Extras, learn
@@ -44,10 +45,11 @@ def tune(
     settings, began = shop.settings, shop.clock.elapsed
     shop.learner.restore(start)
     table = rows_of(shop, rung=rung, seconds=seconds, replayed=replayed)
+    stakes = table.stakes()
     epochs = settings.epochs if rung is Rung.TUNE else math.ceil(settings.epochs / 2)
 
     def attempt(batch: int) -> Course:
-        steps = epochs * sum(math.ceil(int(rows) / batch) for rows in np.unique(table.groups, return_counts=True)[1])
+        steps = epochs * count(stakes, size=batch)
         left = seconds - (shop.clock.elapsed - began)
         shop.facts[f"{rung} batch"] = batch  # that of the last attempt, which had memory enough
         exams = _exams(left, settings.evaluations, exam_s=shop.exam_s)
@@ -56,6 +58,7 @@ def tune(
             steps=max(1, steps // ranks.count()),
             seconds=max(1.0, left - exams * shop.exam_s),
             batch=batch,
+            aligned=settings.loss == "triplet",
             rate=settings.rate * (1.0 if rung is Rung.TUNE else SECOND_RATE),
             length=settings.train_length,
             seed=settings.seed + list(Rung).index(rung),
@@ -68,21 +71,24 @@ def tune(
         shop.notes.append(f"out of memory: {rung} began again with batches of {batch}")
         shop.learner.restore(start)
 
-    batch = batch_of(shop, rung, epochs * len(table), seconds=seconds - (shop.clock.elapsed - began))
+    answers = count(stakes, size=1)
+    batch = batch_of(shop, rung, epochs * answers, asked=len(table) / answers, seconds=seconds - (shop.clock.elapsed - began))
     course = halving(batch, attempt, again=again)
     shop.curve += course.curve
-    shop.facts |= {f"{rung} steps": course.curve[-1].step, f"{rung} rows": len(table)}
+    steps = course.curve[-1].step
+    passes = steps * ranks.count() / count(stakes, size=int(str(shop.facts[f"{rung} batch"])))
+    shop.facts |= {f"{rung} steps": steps, f"{rung} rows": len(table), f"{rung} seen": round(passes * len(table))}
     return _swept(shop, rung, course, further=last or shop.clock.budget_s is None)
 
 
-def batch_of(shop: Workshop, rung: Rung, rows: int, *, seconds: float) -> int:
-    """Pairs in a batch: as asked for, else by how many of so many rows there is time for.
+def batch_of(shop: Workshop, rung: Rung, answers: int, *, asked: float, seconds: float) -> int:
+    """Answers in a batch: as told, else by how many of so many, ``asked`` for by so many questions each, there is time for.
 
     Decided once in a run: one that goes on has less time left, and must find what it finished under the same number.
     """
     if shop.settings.batch is not None:
         return shop.settings.batch
-    return int(shop.run.decided(f"{rung}-batch", measure=lambda: batch_size(min(rows, shop.pairs_in(seconds)))))
+    return int(shop.run.decided(f"{rung}-batch", measure=lambda: batch_size(min(answers, shop.answers_in(seconds, asked=asked)))))
 
 
 def trained_weights(shop: Workshop, rung: Rung) -> dict[str, Any]:
@@ -168,7 +174,7 @@ def _swept(shop: Workshop, rung: Rung, course: Course, *, further: bool) -> Stan
         ask_guard=lambda _: shop.ask_guard(),
         fault=lambda alpha: faults[alpha],
         before=shop.base.guard,
-        room=lambda: shop.left > 1.2 * (shop.exam_s + shop.guard_s),
+        room=lambda: shop.left / (shop.exam_s + shop.guard_s),
         further=further,
     )
     for standing in tried:

@@ -6,6 +6,7 @@ the point is kept that gains most on validation while the general guard loses no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,18 +24,22 @@ def sweep(
     ask_guard: Callable[[float], float | None],
     fault: Callable[[float], str],
     before: float | None,
-    room: Callable[[], bool],
+    room: Callable[[], float],
     alphas: Sequence[float] = ALPHAS,
     further: bool = True,
 ) -> list[Standing]:
-    """Standings along the line, from as trained towards the base, as far as it pays and there is ``room``.
+    """Standings along the line, from as trained towards the base, as far as it pays and there is ``room`` for (points).
 
     ``ask`` gives validation at a weight, ``ask_guard`` the guard's mean there (None: not asked), ``fault`` what else speaks
     against it. Once a point holds, the sweep ends at the first that gains less, or at once where nothing ``further`` is wanted.
+    Where there is room for one more only, those are passed over that would still forget too much if it went by the weight.
     """
     tried: list[Standing] = []
     for alpha in alphas:
-        if tried and not room():
+        left = room() if tried else math.inf
+        if left < 2 and min(alphas) < alpha and alpha > _bearable(tried[-1], before):
+            continue
+        if left < 1:
             break
         sound = [standing for standing in tried if not standing.fault]
         if sound and not further:
@@ -47,6 +52,13 @@ def sweep(
             wrong = f"the general guard lost {before - guard:.3f} NDCG@10 (at most {GUARD_LOSS} is allowed)"
         tried.append(Standing(rung=rung, scores=scores, guard=guard, alpha=alpha, step=step, fault=wrong))
     return tried
+
+
+def _bearable(last: Standing, before: float | None) -> float:
+    """The weight at which the guard would lose no more than it may, judged by what it lost at the last; 1 where that holds."""
+    if holds(last.guard, before) or last.guard is None or before is None:
+        return 1.0
+    return last.alpha * GUARD_LOSS / (before - last.guard)
 
 
 def best_of(tried: Sequence[Standing]) -> Standing:

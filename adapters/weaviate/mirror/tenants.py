@@ -1,0 +1,110 @@
+"""The tenants of both sides: made on the shadow first, so that a write finds them there, and removed with every key noted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from transvase.core.errors import BadValue, TransvaseError
+from transvase.core.record import Key
+
+from ..reading import Lens, pages
+from ..tenants import Activity, Tenants
+from .desk import Desk
+from .sides import Course
+
+NOTED_AT_ONCE: Final = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredTenants:
+    """Changes of tenants, as the driver's ``collection.tenants``: names, or its Tenant objects."""
+
+    desk: Desk
+
+    def get(self) -> dict[str, Activity]:
+        """The live side's tenants and their states."""
+        return self._of(self.desk.course().live.site).statuses()
+
+    def create(self, tenants: object) -> None:
+        """Make tenants on both sides; one that is there stays as it is."""
+        states = _states(tenants)
+        course = self.desk.course()
+        if course.shadow is not None:
+            self._beside(course, lambda side: side.add(states), "made")
+        self._of(course.live.site).add(states)
+
+    def update(self, tenants: object) -> None:
+        """Bring tenants to other states on both sides."""
+        states = _states(tenants)
+        course = self.desk.course()
+        self._of(course.live.site).bring(states)
+        if course.shadow is not None:
+            self._beside(course, lambda side: side.bring(states), "changed")
+
+    def remove(self, tenants: object) -> None:
+        """Remove tenants with all that they hold. While there is a shadow their keys are noted first, however many those are."""
+        names = tuple(_states(tenants))
+        course = self.desk.course()
+        if course.shadow is None:
+            self._of(course.live.site).remove(names)
+            return
+        ledger, alias = self.desk.setting.ledger, self.desk.setting.alias
+        noted: list[int] = []
+        settled = False
+        try:
+            for name in names:
+                keys = self._keys(course, name)
+                for start in range(0, len(keys), NOTED_AT_ONCE):
+                    some = keys[start : start + NOTED_AT_ONCE]
+                    noted += ledger.intend(alias, some, first=course.live.site)
+            self._of(course.live.site).remove(names)
+            settled = self._beside(course, lambda side: side.remove(names), "removed")
+        finally:
+            (ledger.settle if settled else ledger.leave)(alias, noted)
+
+    def _keys(self, course: Course, tenant: str) -> list[Key]:
+        """Every key of a tenant, on either side; one that sleeps is woken for it."""
+        found: dict[Key, None] = {}
+        lens = Lens(course.moving, vector=False, others=False, properties=False)
+        for side in (course.live, course.shadow):
+            if side is None or tenant not in self._of(side.site).statuses():
+                continue
+            with self._of(side.site).awake(tenant):
+                for page in pages(self.desk.setting.connection, side.site, lens, limit=NOTED_AT_ONCE, tenant=tenant):
+                    found.update(dict.fromkeys(one.key for one in page))
+        return list(found)
+
+    def _beside(self, course: Course, act: Callable[[Tenants], None], done: str) -> bool:
+        """The same on the shadow. Its failure is nobody's error: a write, the worker or reconciliation does it again."""
+        assert course.shadow is not None, "called only where there is one"
+        try:
+            act(self._of(course.shadow.site))
+        except TransvaseError as error:
+            _log.warning("tenants were not %s on %s: %s", done, course.shadow.site, error)
+            return False
+        return True
+
+    def _of(self, site: str) -> Tenants:
+        return Tenants(self.desk.setting.connection, site)
+
+
+def _states(tenants: object) -> Mapping[str, Activity]:
+    """Names and states of what the driver takes: a name, a Tenant, or several. BadValue."""
+    several = tenants if isinstance(tenants, Sequence) and not isinstance(tenants, str) else [tenants]
+    found: dict[str, Activity] = {}
+    for one in several:
+        name = one if isinstance(one, str) else getattr(one, "name", None)
+        if not isinstance(name, str) or not name:
+            raise BadValue("tenant", one, why="give a name, or a Tenant")
+        state = getattr(one, "activity_status", None)
+        said = str(getattr(state, "value", state) or Activity.ACTIVE)
+        try:
+            found[name] = Activity({"HOT": "ACTIVE", "COLD": "INACTIVE", "FROZEN": "OFFLOADED"}.get(said, said))
+        except ValueError:
+            raise BadValue("tenant", said, why=f"the states are {', '.join(Activity)}") from None
+    return found

@@ -1,0 +1,236 @@
+"""The switch: look, note, move the server's alias, read it back, wait for every node, see what the old side got meanwhile.
+
+There is no compare-and-set and no transaction. What is about to be done is noted in the ledger first, as a doubt, and the doubt
+is cleared when nothing of it is open: so whoever comes after a crash, or a request that was never answered, finishes it. A
+request that was not answered may take place late: until every node has been seen to agree, it is asked for and put right.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import quote
+
+from transvase.adapters.ledger import Doubt, Mark
+from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
+from transvase.core.ports import Declaration, Switch
+
+from . import agreement
+from .aliases import Known, Realm, known, named
+from .failures import in_doubt, passing
+from .lifecycle import OVERLAP_MS
+from .schema import schema_of
+from .setting import Setting
+from .sweep import swept
+from .tail import Window, owe_tail
+from .walking import Sides
+
+PUT_S: Final = 5.0
+"""How long one move may go without an answer; it took 33 ms, and 10 s where a new leader had to be elected."""
+MOVE_S: Final = 30.0
+"""How long a move is tried again."""
+AGREE_S: Final = 10.0
+"""How long the nodes may take to agree; three took 113 ms at most."""
+LATE_S: Final = 1.0
+"""How much later it is looked again whether a request that was not answered took place after all."""
+WRITERS_S: Final = 2.0
+
+_GOING: Final = re.compile(
+    r"from (?P<old>\w+) to (?P<new>\w+) under generation (?P<generation>\d+), looked (?P<looked>\d+), moved (?P<moved>\d+)"
+)
+_UNANSWERED: Final = "not answered"
+
+Settings = Callable[[Known], Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A move that was begun under a generation of the alias."""
+
+    number: int
+    window: Window
+    generation: int
+
+
+def point(realm: Realm, alias: str, index: str, *, expect: int, allow_owed: int, settings: Settings) -> Switch:
+    """Make the alias name ``index``; nodes that do not agree within ``AGREE_S`` are told by ``behind`` afterwards.
+
+    Moved, NotReady, Superseded: nothing has changed. StoreFailed: whether it was moved is not known; the next move finds out.
+    """
+    seen = _finished(realm, known(realm, alias), settings)
+    if seen.alias.generation != expect:
+        raise Moved(f"the alias {alias!r}", expected=f"generation {expect}", found=f"generation {seen.alias.generation}")
+    target = seen.declaration(index)
+    schema_of(realm.connection, target.site)
+    owed = _owed(realm, alias, allow_owed)
+    if index == seen.alias.live.name:
+        return Switch(0.0, owed, 0.0)
+    if target.site == seen.alias.live.site:
+        started = time.perf_counter()
+        _written(realm, seen, target)
+        return Switch(time.perf_counter() - started, owed, 0.0)
+    agreement.behind(realm.connection, patience_s=0.0)  # who may not ask for it is told before anything has changed
+    looked = _looked(realm, seen, target, settings)
+    owed = _owed(realm, alias, allow_owed)
+    if owed:
+        _dated(realm, seen, owed)
+    return _moved(realm, seen, target, owed=owed, looked=looked, settings=settings)
+
+
+def behind(realm: Realm, alias: str, *, settings: Settings) -> tuple[str, ...]:
+    """Nodes that do not serve the live side after ``AGREE_S``; () once all do and what the old side got meanwhile is owed."""
+    _finished(realm, known(realm, alias), settings)
+    left = realm.ledger.doubts(alias)  # then some node did not agree in time just now
+    return agreement.behind(realm.connection, patience_s=0.0 if left else AGREE_S)
+
+
+def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked: int, settings: Settings) -> Switch:
+    live, ledger, name = seen.alias.live, realm.ledger, seen.row.name
+    moved = realm.control.now_ms()
+    way = f"from {live.site} to {target.site} under generation {seen.alias.generation}"
+    ledger.doubt(name, f"the alias goes {way}, looked {looked}, moved {moved}")
+    started = time.perf_counter()
+    for one in seen.names:
+        _put(realm, name, one, target.site)
+    seconds = time.perf_counter() - started
+    after = _written(realm, seen, target)
+    _finished(realm, after, settings)
+    return Switch(seconds, owed, 0.0, agreed_s=max(time.perf_counter() - started - seconds, 0.0))
+
+
+def _put(realm: Realm, alias: str, server_alias: str, site: str) -> None:
+    """Move one alias of the server's, and read it back. A move may be made twice, so one without an answer is made again."""
+    end, noted = time.monotonic() + MOVE_S, False
+    while True:
+        try:
+            body = {"class": site}
+            path = f"/aliases/{quote(server_alias)}"
+            realm.connection.rest("PUT", path, body=body, doing=f"moving the alias {server_alias}", timeout_s=PUT_S)
+            if named(realm.connection, server_alias) == site:
+                return
+            why = "it does not name the new side"
+        except TransvaseError as error:
+            if not passing(error):
+                raise
+            why = str(error)
+            if in_doubt(error) and not noted:
+                realm.ledger.doubt(alias, f"the move of {server_alias} to {site} was {_UNANSWERED}: it may take place late")
+                noted = True
+        if time.monotonic() > end:
+            raise StoreFailed(
+                f"the alias {server_alias} could not be seen to name {site} within {MOVE_S:.0f} s ({why}); make the move again "
+                "when the cluster answers: it finds out what has become of this one",
+                code="in doubt",
+            )
+        time.sleep(0.1)
+
+
+def _written(realm: Realm, seen: Known, target: Declaration) -> Known:
+    """Write into the row, the ledger's marks and the capture what the server's alias says already."""
+    live, name = seen.alias.live, seen.row.name
+    row = replace(seen.row, live=target.name, shadow=live.name, generation=seen.alias.generation + 1)
+    realm.control.save(row)
+    if target.site != live.site:
+        realm.ledger.mark(name, live.site, Mark(swept_to=realm.control.now_ms() - OVERLAP_MS))
+    _capture(realm, name, live=target.site, shadow=live.site)
+    alias = replace(seen.alias, live=target, shadow=live, generation=row.generation)
+    return Known(alias=alias, row=row)
+
+
+def _capture(realm: Realm, name: str, *, live: str, shadow: str) -> None:
+    try:
+        realm.ledger.begin_capture(name, live=live, shadow=shadow, patience_s=WRITERS_S)
+    except LockNotGained:
+        return  # the writers that were waited for in vain have entries, and are owed whichever side they write first
+
+
+def _finished(realm: Realm, seen: Known, settings: Settings) -> Known:
+    """What an earlier move left open is finished as far as the nodes agree; the alias as it is then."""
+    doubts = realm.ledger.doubts(seen.row.name)
+    if not doubts:
+        return _taken_over(realm, seen) if seen.drifted else seen
+    going, late = _going(realm, seen), any(_UNANSWERED in doubt.why for doubt in doubts)
+    seen = _put_right(realm, seen, going, late=late)
+    if agreement.behind(realm.connection, patience_s=AGREE_S):
+        return seen
+    if late:
+        time.sleep(LATE_S)
+        seen = _put_right(realm, known(realm, seen.row.name), going, late=late)
+        if agreement.behind(realm.connection, patience_s=AGREE_S):
+            return seen
+    for one in going:
+        if one.window.new == seen.alias.live.site:
+            owe_tail(settings(seen), one.window)
+    _cleared(realm, seen, doubts)
+    return seen
+
+
+def _put_right(realm: Realm, seen: Known, going: list[Going], *, late: bool) -> Known:
+    """The server's alias and the row made to say the same: the move that was under way wins, a late one does not."""
+    if not seen.drifted:
+        return seen
+    under_way = any(one.window.new == seen.alias.live.site and one.generation == seen.row.generation for one in going)
+    shadow = seen.alias.shadow
+    if under_way or not late or shadow is None:
+        return _taken_over(realm, seen)
+    for one in seen.names:
+        _put(realm, seen.row.name, one, shadow.site)
+    return known(realm, seen.row.name)
+
+
+def _taken_over(realm: Realm, seen: Known) -> Known:
+    """The alias was moved and the row not written; or somebody moved it by hand to the side that is kept."""
+    for one in seen.row.also:
+        _put(realm, seen.row.name, one, seen.alias.live.site)
+    before = replace(
+        seen.alias, live=seen.alias.shadow or seen.alias.live, shadow=seen.alias.live, generation=seen.row.generation
+    )
+    return _written(realm, Known(alias=before, row=seen.row), seen.alias.live)
+
+
+def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) -> int:
+    """Find what others wrote since the last look, where times are indexed; when that look began, by the server's clock."""
+    setting, live, name = settings(seen), seen.alias.live, seen.row.name
+    before = realm.ledger.marked(name, target.site).swept_to or 0
+    if not setting.shape(live.site).times:
+        return before
+    begun = realm.control.now_ms() - OVERLAP_MS
+    text = seen.alias.source.text
+    swept(Sides(setting=setting, site=target.site, live=live.site, width=target.width, text=text, deep=False))
+    return begun
+
+
+def _dated(realm: Realm, seen: Known, owed: int) -> None:
+    """What is owed and allowed to be: its newest state lies on the side that is live now, and will not be live any more."""
+    name = seen.row.name
+    open_ = [debt.key for debt in realm.ledger.debts(name, limit=owed)]
+    unsaid = [key for key in open_ if key not in realm.ledger.firsts(name, open_)]
+    if unsaid:
+        realm.ledger.owe(name, unsaid, first=seen.alias.live.site)
+
+
+def _owed(realm: Realm, alias: str, allowed: int) -> int:
+    owed = realm.ledger.owed(alias)
+    if owed > allowed:
+        raise NotReady("cutover", f"{owed} rows are owed and {allowed} are allowed")
+    return owed
+
+
+def _going(realm: Realm, seen: Known) -> list[Going]:
+    return [going for doubt in realm.ledger.doubts(seen.row.name) if (going := _read(doubt)) is not None]
+
+
+def _read(doubt: Doubt) -> Going | None:
+    found = _GOING.search(doubt.why)
+    if found is None:
+        return None
+    window = Window(old=found["old"], new=found["new"], looked=int(found["looked"]), moved=int(found["moved"]))
+    return Going(doubt.number, window, int(found["generation"]))
+
+
+def _cleared(realm: Realm, seen: Known, doubts: list[Doubt]) -> None:
+    for doubt in doubts:
+        realm.ledger.clear(seen.row.name, doubt.number)

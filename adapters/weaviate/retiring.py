@@ -1,0 +1,106 @@
+"""The end of a side that was live: nobody may be led to it any more when it goes, and what was the user's goes only when told to.
+
+A collection cannot be renamed. So what was adopted stays as it stands unless it is to be dropped; then its name may go to the
+live side, as one more alias, for those who still use it. Between the two the name stands for nothing: for that long a query by
+it fails, and a write by it may make a new collection where the server makes them by itself (auto-schema).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from transvase.core.errors import NotReady, StoreFailed
+from transvase.core.ports import Declaration
+
+from .aliases import Known, Realm, known
+from .lifecycle import forget, leave, remove
+from .schema import all_schemas
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+def retire(realm: Realm, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
+    """End the index that was live before. Says what was done, and with ``take_name`` how long the name stood for nothing.
+
+    NotReady while another alias, or a reference of another collection, still leads to what would be deleted.
+    """
+    seen = known(realm, alias)
+    if seen.alias.live.name == index:
+        raise NotReady("retire", f"{index} is live")
+    declared = realm.control.index(index)
+    if declared is None or realm.control.alias_of(index) != alias:
+        return f"{index} was retired before"
+    shared = declared.site == seen.alias.live.site
+    deletes = not shared and (drop or take_name or not declared.adopted)
+    if deletes:
+        _not_led_to(realm.connection, declared.site)
+    leave(realm, seen, index)
+    said = _ended(realm, alias, declared, seen, shared=shared, deletes=deletes, take_name=take_name)
+    if shared:
+        realm.control.drop(declared.name)
+    else:
+        forget(realm, alias, declared)
+    return said
+
+
+def _ended(realm: Realm, alias: str, declared: Declaration, seen: Known, *, shared: bool, deletes: bool, take_name: bool) -> str:
+    live, site = seen.alias.live, declared.site
+    if shared:
+        return f"ended the name {declared.name}; its vectors serve {live.name}"
+    vector = seen.alias.source.vector
+    of = f" with its vector {vector!r}" if vector and declared.adopted else ""
+    if not deletes:
+        return (
+            f"left the collection {site}{of} as it stands, which was the application's: no write reaches it from now on; "
+            "delete it when nobody reads it"
+        )
+    if not take_name:
+        remove(realm, site)
+        return f"deleted the collection {site}{of}"
+    gap = _taken(realm, alias, site, live.site)
+    return f"deleted the collection {site}{of} and gave its name to {live.site}; for {gap * 1000:.0f} ms it stood for nothing"
+
+
+def _taken(realm: Realm, alias: str, name: str, site: str) -> float:
+    """Give the name of the collection that is deleted to the live one; seconds in which it stood for nothing."""
+    begun = time.monotonic()
+    remove(realm, name)
+    body = {"alias": name, "class": site}
+    try:
+        realm.connection.rest("POST", "/aliases", body=body, doing=f"making the alias {name}")
+    except StoreFailed as error:
+        found = realm.connection.rest("GET", f"/aliases/{quote(name)}", doing=f"looking at the alias {name}")
+        if found is None or found["class"] != site:  # else it was made by a request that we took for lost
+            raise StoreFailed(
+                f"the collection {name} is deleted and its name could not be given to {site} ({error}); if a write has made "
+                f"{name} anew, move its objects through {alias!r}, delete it, and make the alias by hand",
+                code=error.code,
+            ) from error
+    gap = time.monotonic() - begun
+    row = realm.control.load(alias)
+    if row is not None and name not in row.also:
+        realm.control.save(replace(row, also=(*row.also, name), generation=row.generation + 1))
+    return gap
+
+
+def _not_led_to(connection: Connection, site: str) -> None:
+    answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
+    aliases = sorted(str(one["alias"]) for one in answer.get("aliases") or () if one["class"] == site)
+    if aliases:
+        raise NotReady("retire", f"{', '.join(aliases)} still names {site}: move or delete what names it first")
+    pointing = sorted(
+        f"{one['class']}.{prop['name']}"
+        for one in all_schemas(connection)
+        for prop in one.get("properties") or ()
+        if site in prop["dataType"] and one["class"] != site
+    )
+    if pointing:
+        raise NotReady(
+            "retire",
+            f"references of {', '.join(pointing)} lead to {site} and would lead nowhere; let them lead elsewhere first, "
+            "or retire without dropping it",
+        )

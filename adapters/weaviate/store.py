@@ -1,0 +1,210 @@
+"""Weaviate as a Store: each verb of the port handed to the file that knows it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from transvase.adapters.ledger import Ledger
+from transvase.core.errors import Superseded
+from transvase.core.ports import Alias, Declaration, Journal, Outlook, Proposal, Switch
+
+from . import aliases, lifecycle, pointing, retiring
+from . import outlook as prospects
+from . import pressure as pressures
+from . import witness as witnesses
+from .aliases import Known, Realm
+from .connection import Connection
+from .control import Control
+from .corpus import WeaviateCorpus
+from .index import WeaviateIndex
+from .inspect import FORM, inspected
+from .names import physical
+from .outbox import WeaviateOutbox
+from .schema import WIDEST, schema_of
+from .setting import Setting
+from .watch import Watch
+
+
+class WeaviateStore:
+    """Fits the port ``Store``. Safe to use from several threads.
+
+    A store that only serves readers never opens its ledger: that lies where the operator is.
+    """
+
+    def __init__(self, connection: Connection, ledger: Ledger | Callable[[], Ledger], control: Control | None = None) -> None:
+        self.connection = connection
+        self.control = Control(connection) if control is None else control
+        self.ledger: Ledger = _unopened(ledger) if callable(ledger) else ledger
+        self._realm = Realm(connection, self.control, self.ledger)
+        self._watch = Watch(connection, self.control)
+        self._switching = threading.Lock()
+
+    @property
+    def journal(self) -> Journal:
+        """The journal is part of the ledger."""
+        return self.ledger.journal
+
+    @contextmanager
+    def hold(self, alias: str) -> Iterator[None]:
+        """The operator's lock of one alias, in the ledger."""
+        with self.ledger.hold(alias):
+            self._watch.forget(alias)
+            yield
+
+    def aliases(self) -> list[str]:
+        """All aliases of the server that are ours."""
+        return self.control.aliases()
+
+    def alias(self, name: str) -> Alias:
+        """One alias as it is now."""
+        return self._watch.fresh(name)
+
+    def inspect(self, proposal: Proposal) -> Declaration:
+        """Everything that can stand against an adoption."""
+        return inspected(self.connection, lifecycle.completed(self._realm, proposal))
+
+    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[WeaviateCorpus, WeaviateIndex]:
+        """The objects and vectors of a collection that is not adopted yet."""
+        source = lifecycle.completed(self._realm, proposal).source
+        alias = Alias(name=proposal.alias, source=source, live=declaration, shadow=None, generation=0)
+        setting = Setting(connection=self.connection, ledger=self.ledger, alias=proposal.alias, look=lambda: alias)
+        return WeaviateCorpus(setting), WeaviateIndex(setting, declaration)
+
+    def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
+        """Make the server's alias and write down what was inspected."""
+        lifecycle.adopt(self._realm, lifecycle.completed(self._realm, proposal), declaration)
+        self._watch.forget(proposal.alias)
+
+    def widest(self, form: str) -> int | None:
+        """What the server takes, whatever the form."""
+        return WIDEST if form == FORM else None
+
+    def form_for(self, live: str, dimension: int) -> str:  # noqa: ARG002 - the port's; there is one form here
+        """The only form there is."""
+        return FORM
+
+    def physical(self, stem: str) -> str:
+        """A collection's name."""
+        return physical(stem)
+
+    def outlook(self, alias: str, target: Declaration) -> Outlook:
+        """Sizes, warnings, refusals."""
+        return prospects.outlook(self.connection, self._watch.fresh(alias), target)
+
+    def create(self, alias: str, target: Declaration) -> None:
+        """A new collection, and capture."""
+        with self._changing(alias):
+            lifecycle.create(self._realm, alias, target)
+
+    def captures(self, alias: str) -> bool:
+        """Whether Mirror is asked to write both sides; what escapes it is said by ``blind``."""
+        aliases.known(self._realm, alias)
+        return self.ledger.capture(alias).on
+
+    def blind(self, alias: str) -> str | None:
+        """Nothing here stands between a writer and the server: writes that do not go through Mirror are found later."""
+        return prospects.blind_spots(schema_of(self.connection, self._watch.fresh(alias).live.site))
+
+    def there(self, index: str) -> bool:
+        """Whether the index exists."""
+        return lifecycle.there(self._realm, index)
+
+    def built(self, index: str) -> bool:
+        """Whether it has taken up all that a fill gave it; the server keeps an index over what it takes from then on."""
+        return self.there(index) and self.control.built(index)
+
+    def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
+        """The cutover."""
+        with self._changing(alias):
+            return pointing.point(self._realm, alias, index, expect=expect, allow_owed=allow_owed, settings=self._setting_of)
+
+    def behind(self, alias: str) -> tuple[str, ...]:
+        """Nodes that do not serve the live side yet."""
+        with self._changing(alias):
+            return pointing.behind(self._realm, alias, settings=self._setting_of)
+
+    def discard(self, alias: str, index: str) -> None:
+        """Remove a target that never went live."""
+        with self._changing(alias):
+            lifecycle.discard(self._realm, alias, index)
+
+    def retire(self, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
+        """End the side that was live before; with ``take_name`` its name becomes one more alias of the live side."""
+        with self._changing(alias):
+            return retiring.retire(self._realm, alias, index, drop=drop, take_name=take_name)
+
+    def witness(self, alias: str, index: str) -> str:
+        """What a verdict is bound to."""
+        return witnesses.witness(self._realm, alias, index)
+
+    def corpus(self, alias: str) -> WeaviateCorpus:
+        """The objects of the live side."""
+        return WeaviateCorpus(self.setting(alias))
+
+    def index(self, alias: str, index: str) -> WeaviateIndex:
+        """The live side or the shadow."""
+        seen = self._watch.fresh(alias)
+        declared = next((side for side in (seen.live, seen.shadow) if side is not None and side.name == index), None)
+        if declared is None or not self.there(index):
+            raise Superseded(index)
+        return WeaviateIndex(self.setting(alias), declared)
+
+    def outbox(self, alias: str) -> WeaviateOutbox:
+        """The alias' debts."""
+        aliases.known(self._realm, alias)
+        return WeaviateOutbox(self.setting(alias))
+
+    def pressure(self, alias: str) -> str | None:
+        """Why to wait now."""
+        return pressures.pressure(self.connection, self._watch.fresh(alias).live.site)
+
+    def setting(self, alias: str) -> Setting:
+        """What the ports of one alias stand on. UnknownName without the alias."""
+        self._watch.fresh(alias)
+        look = self._watch.recent
+        return Setting(connection=self.connection, ledger=self.ledger, alias=alias, look=lambda: look(alias), watch=self._watch)
+
+    def close(self) -> None:
+        """Let go of every connection and of the ledger."""
+        self._watch.close()
+        self.ledger.close()
+        self.connection.close()
+
+    def _setting_of(self, seen: Known) -> Setting:
+        alias = seen.alias
+        return Setting(connection=self.connection, ledger=self.ledger, alias=alias.name, look=lambda: alias)
+
+    @contextmanager
+    def _changing(self, alias: str) -> Iterator[None]:
+        """One step at a time, in this process by itself, and among processes by the operator's lock."""
+        with self._switching:
+            try:
+                yield
+            finally:
+                self._watch.forget(alias)
+
+
+class _Unopened:
+    """A ledger that is opened when it is first used, and not at all where it never is."""
+
+    def __init__(self, opening: Callable[[], Ledger]) -> None:
+        self._opening, self._opened = opening, cast("Ledger | None", None)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._opening()
+        return getattr(self._opened, name)
+
+
+def _unopened(opening: Callable[[], Ledger]) -> Ledger:
+    return cast("Ledger", _Unopened(opening))

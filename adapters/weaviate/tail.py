@@ -1,0 +1,77 @@
+"""What was written to the old side between the last look at it and the moment from which nobody is led there any more.
+
+An alias is moved on one node before the others, and a write that is under way goes where it was sent. So when every node agrees
+both sides are walked once more, by keys and times alone: what is newer on the old side than on the new one, and what
+is gone from the old one alone, is owed, with the old side as the place of its newest state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from transvase.core.record import Key
+
+from .reading import Lens, Seen
+from .setting import Setting
+from .walking import merged
+
+AT_ONCE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A move of the alias from one site to another; times are the server's, in milliseconds."""
+
+    old: str
+    new: str
+    looked: int
+    """When the old side was looked at last: what it holds from before is on the new side too, or owed."""
+    moved: int
+    """Just before the alias was moved: what is older on the new side was copied there."""
+
+
+def owe_tail(setting: Setting, window: Window) -> int:
+    """Leave owed what the new side missed; how many keys that were."""
+    watched = setting.ledger.watch(setting.alias)
+    try:
+        some: list[Key] = []
+        count = 0
+        for key in _missed(setting, window):
+            some.append(key)
+            if len(some) == AT_ONCE:
+                count += _owe(setting, window, some, watched)
+                some = []
+        return count + _owe(setting, window, some, watched)
+    finally:
+        setting.ledger.unwatch(setting.alias, watched)
+
+
+def _owe(setting: Setting, window: Window, keys: list[Key], watched: int) -> int:
+    """Those that have an entry already were seen by whoever made it, who knows better where their newest state lies."""
+    if not keys:
+        return 0
+    known = setting.ledger.since(setting.alias, watched, among=keys)
+    new = [key for key in keys if key not in known]
+    return setting.ledger.owe(setting.alias, new, first=window.old) if new else 0
+
+
+def _missed(setting: Setting, window: Window) -> Iterator[Key]:
+    lens = setting.lens(vector=False, others=False, properties=False)
+    here, there = (setting.tenants(setting.shape(site)) for site in (window.old, window.new))
+    for tenant in sorted({*here, *there}):
+        old, new = _side(setting, window.old, tenant, here, lens), _side(setting, window.new, tenant, there, lens)
+        for key, was, now in merged(old, new):
+            if was is None:
+                if now is not None and now.updated < window.moved and tenant in here:
+                    yield key
+            elif was.updated >= window.looked and (now is None or now.updated < was.updated):
+                yield key
+
+
+def _side(setting: Setting, site: str, tenant: str, known: list[str], lens: Lens) -> Iterator[Seen]:
+    if tenant not in known:
+        return
+    with setting.awake(site, tenant):
+        yield from setting.objects(site, lens, tenant=tenant)

@@ -1,0 +1,134 @@
+"""What searches must know without asking for it each time: one thread a store asks for all of them, once a second.
+
+It keeps the generation of every alias that is searched, and says on the server that this process reads an index, for whoever
+wants to end it. A store that nobody searches has no such thread.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from transvase.core.errors import TransvaseError
+from transvase.core.figures import Reads
+from transvase.core.ports import Alias
+
+from .aliases import load
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .control import Control
+
+EVERY_S: Final = 1.0
+STALE_S: Final = 2.0
+"""Older than this a generation is asked for by the search itself: the thread got no answer, or no time."""
+RECENT_S: Final = 0.05
+"""How old an alias may be for those who read or write its sides: a page of a thousand objects takes longer."""
+BEAT_S: Final = 5.0
+"""How often a reader says that it reads. Its last search may be so much younger than its last sign."""
+LATEST: Final = 5
+"""Readers that are named."""
+
+
+class Watch:
+    """The watch over one store. Safe for many threads."""
+
+    def __init__(self, connection: Connection, control: Control) -> None:
+        self._connection, self._control = connection, control
+        self._seen: dict[str, tuple[Alias, float]] = {}
+        self._wanted: set[str] = set()
+        self._searches: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+        self._who = f"{socket.gethostname()} {os.getpid()}"
+        self._over = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def fresh(self, alias: str) -> Alias:
+        """The alias as it is now."""
+        asked = time.monotonic()
+        found = load(self._connection, self._control, alias).alias
+        self._seen[alias] = found, asked
+        return found
+
+    def recent(self, alias: str) -> Alias:
+        """The alias as it was a moment ago."""
+        found, at = self._seen.get(alias, (None, 0.0))
+        return found if found is not None and time.monotonic() - at <= RECENT_S else self.fresh(alias)
+
+    def generation(self, alias: str) -> int:
+        """The alias' generation, a second old."""
+        return self.glance(alias).generation
+
+    def glance(self, alias: str) -> Alias:
+        """The alias, a second old."""
+        found, at = self._seen.get(alias, (None, 0.0))
+        if alias not in self._wanted:
+            self._wanted.add(alias)
+            self._begin()
+        return found if found is not None and time.monotonic() - at <= STALE_S else self.fresh(alias)
+
+    def forget(self, alias: str) -> None:
+        """What was seen of it is so no longer."""
+        self._seen.pop(alias, None)
+
+    def searched(self, index: str) -> None:
+        """Somebody of this process searched the index just now; the first time it is said at once."""
+        self._searches[index] = time.monotonic()
+        if index not in self._said:
+            self._say(index)
+            self._begin()
+
+    def reads(self, index: str) -> Reads:
+        """When any reader's last search was, as far as readers said; one that is not ours says nothing."""
+        now = self._control.now_ms() / 1000
+        readers = self._control.readers(index)
+        last = max(now - readers[0].seen_s, 0.0) if readers else None
+        since = self._control.since_s(index)
+        watched = None if since is None else max(now - since, 0.0)
+        return Reads(None, last, tuple(reader.who for reader in readers[:LATEST]), watched)
+
+    def built(self, index: str) -> None:
+        """Keep that the index has taken up all that it was given."""
+        alias, declared = self._control.alias_of(index), self._control.index(index)
+        if alias is not None and declared is not None and not self._control.built(index):
+            self._control.keep(declared, alias=alias, built=True)
+
+    def close(self) -> None:
+        """Say what was not said yet, and end."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        self._beat(older_than=0.0)
+
+    def _begin(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._over.is_set():
+                self._thread = threading.Thread(target=self._watch, name="transvase-watch", daemon=True)
+                self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(EVERY_S):
+            for alias in tuple(self._wanted):
+                try:
+                    self.fresh(alias)
+                except TransvaseError:  # a search meets the same, and says it to somebody
+                    self.forget(alias)
+            self._beat(older_than=BEAT_S)
+
+    def _beat(self, *, older_than: float) -> None:
+        for index, at in tuple(self._searches.items()):
+            said = self._said.get(index, -math.inf)
+            if at > said and time.monotonic() - said >= older_than:
+                self._say(index)
+
+    def _say(self, index: str) -> None:
+        self._said[index] = time.monotonic()
+        try:
+            self._control.beat(index, who=self._who)
+        except TransvaseError:
+            return  # who may not write there still may read

@@ -1,0 +1,336 @@
+"""The switch on one node and the moves around it: what a crash between two steps leaves, what a stranger writes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transvase.adapters.weaviate import connect, pointing
+from transvase.adapters.weaviate.aliases import load
+from transvase.core.connect import connect as connect_any
+from transvase.core.errors import BadValue, Moved, NotReady, StoreFailed, Superseded, Unfit, UnknownName
+from transvase.core.ports import Source
+from transvase.core.retriever import Retriever
+from transvase.migrations.adopt import adopt
+from transvase.migrations.sync import Worker
+from weaviate_objects import collection, uid
+from weaviate_server import Node
+from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
+
+ROWS = 30
+
+
+@pytest.fixture
+def walk(server: Node, tmp_path: Path) -> Iterator[Walk]:
+    with walked(server, tmp_path, rows=ROWS) as made:
+        yield made
+
+
+@pytest.fixture
+def shadowed(walk: Walk) -> tuple[Walk, str]:
+    """Adopted, opened and filled; the target's name."""
+    walk.adopted()
+    walk.opened()
+    walk.filled()
+    shadow = walk.store.alias(walk.alias).shadow
+    assert shadow is not None
+    return walk, shadow.name
+
+
+def pay(walk: Walk) -> None:
+    assert Worker(walk.store, walk.alias, encoder).pay_up(deadline_s=30) == 0
+
+
+def point(walk: Walk, index: str) -> None:
+    walk.store.point(walk.alias, index, expect=walk.store.alias(walk.alias).generation, allow_owed=0)
+
+
+def body_of(walk: Walk, name: str, number: int) -> str | None:
+    found = walk.application.one(name, uid(number))
+    return None if found is None else str(found["properties"]["body"])
+
+
+# ---------------------------------------------------------------- connecting
+
+
+def test_a_url_leads_to_a_store_through_the_door_that_every_command_uses(walk: Walk) -> None:
+    store = connect_any(walk.url)
+    try:
+        assert store.aliases() == []
+    finally:
+        store.close()
+
+
+def test_a_store_that_only_serves_readers_makes_no_ledger(shadowed: tuple[Walk, str], server: Node, tmp_path: Path) -> None:
+    walk, _ = shadowed
+    elsewhere = tmp_path / "reader.sqlite"
+    with Retriever.connect(f"{server.url}&journal={elsewhere}", walk.alias, encoders=ENCODERS) as retriever:
+        assert retriever.search(text_of(7), 1)[0].key == (uid(7),)
+    assert not elsewhere.exists()
+
+
+def test_an_operator_with_another_ledger_is_refused(shadowed: tuple[Walk, str], server: Node, tmp_path: Path) -> None:
+    walk, target = shadowed
+    store = connect(f"{server.url}&journal={tmp_path / 'another.sqlite'}")
+    try:
+        for move in (lambda: store.outbox(walk.alias), lambda: store.discard(walk.alias, target)):
+            with pytest.raises(Unfit, match="ledger"):
+                move()
+    finally:
+        store.close()
+    assert walk.store.there(target)
+
+
+# ---------------------------------------------------------------- adopting
+
+
+def test_adopting_again_changes_nothing_and_an_alias_is_one_whatever_its_capital(walk: Walk) -> None:
+    walk.adopted()
+    before = walk.store.alias(walk.alias)
+    assert walk.adopted().already
+    assert walk.store.alias(walk.alias) == before
+    other = walk.server_alias
+    with pytest.raises(UnknownName, match=walk.alias):
+        walk.store.alias(other)
+    source = Source(table=walk.table, key=(), text="body", vector="")
+    with pytest.raises((BadValue, Unfit)):
+        adopt(walk.store, other, source=source, encoder="old", encoders=encoder)
+    assert walk.store.aliases() == [walk.alias]
+
+
+def test_an_alias_that_somebody_moved_elsewhere_is_said_to_be(walk: Walk) -> None:
+    walk.adopted()
+    walk.application.make(collection(f"{walk.table}_elsewhere"))
+    walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": f"{walk.table}_elsewhere"})
+    with pytest.raises(StoreFailed, match=f"{walk.table}_elsewhere"):
+        walk.store.alias(walk.alias)
+    walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": walk.table})
+    assert walk.store.alias(walk.alias).live.name == walk.table
+
+
+# ---------------------------------------------------------------- opening
+
+
+def test_the_width_of_an_empty_target_holds_before_its_first_object(walk: Walk) -> None:
+    walk.adopted()
+    walk.opened()
+    shadow = walk.store.alias(walk.alias).shadow
+    assert shadow is not None
+    body = {"class": shadow.name, "properties": {"body": "a stranger"}, "vector": [0.5] * 16}
+    refused = walk.application.web.post("/v1/objects", json=body)
+    assert refused.status_code == 500
+    assert "dimension" in refused.text or "length" in refused.text
+    assert walk.application.all(shadow.name) == []
+
+
+@pytest.mark.parametrize("step", ["declared", "collection", "row"])
+def test_an_opening_that_died_is_gone_on_with(walk: Walk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Whatever step it died after: the same again makes the target whole."""
+    from transvase.adapters.weaviate import lifecycle
+
+    walk.adopted()
+    names = {"declared": "_collection", "collection": "pin", "row": None}
+    with monkeypatch.context() as patch:
+        if names[step] is not None:
+            patch.setattr(lifecycle, names[step], _die)
+        else:
+            patch.setattr(walk.store.ledger, "begin_capture", _die, raising=False)
+        with pytest.raises(ZeroDivisionError):
+            walk.opened()
+    assert walk.opened().migration.phase == "shadowing"
+    assert walk.store.captures(walk.alias)
+    walk.filled()
+    walk.proven()
+
+
+def test_a_collection_of_the_targets_name_that_is_not_ours_is_left_alone(walk: Walk) -> None:
+    walk.adopted()
+    from dataclasses import replace
+
+    from transvase.migrations.plan import target_of
+
+    wanted = target_of(walk.store, walk.store.alias(walk.alias), encoder("new"), attempt=1)
+    walk.application.make(collection(wanted.name))
+    with pytest.raises(BadValue, match="never used twice"):
+        walk.store.create(walk.alias, replace(wanted))
+    assert walk.store.alias(walk.alias).shadow is None
+
+
+# ---------------------------------------------------------------- switching
+
+
+def test_a_switch_that_died_before_it_was_written_down_is_finished_by_the_next_look(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, target = shadowed
+    before = walk.store.alias(walk.alias).generation
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_written", _die)
+        with pytest.raises(ZeroDivisionError):
+            point(walk, target)
+    seen = walk.store.alias(walk.alias)
+    assert (seen.live.name, seen.generation, walk.named()) == (target, before + 1, target)
+    assert walk.store.behind(walk.alias) == ()
+    known = load(walk.store.connection, walk.store.control, walk.alias)
+    assert (known.drifted, known.row.live, known.alias.generation) == (False, target, before + 1)
+    assert walk.store.ledger.capture(walk.alias).live == target
+    assert walk.store.ledger.doubts(walk.alias) == []
+
+
+def test_a_move_that_comes_late_is_put_right(shadowed: tuple[Walk, str]) -> None:
+    """A request that was not answered takes place after we have gone back: the ledger still doubts it, and undoes it."""
+    walk, target = shadowed
+    point(walk, target)
+    point(walk, walk.table)
+    generation = walk.store.alias(walk.alias).generation
+    walk.store.ledger.doubt(walk.alias, f"the move of {walk.server_alias} to {target} was not answered: it may take place late")
+    walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": target})
+    assert walk.store.alias(walk.alias).live.name == target
+    assert walk.store.behind(walk.alias) == ()
+    assert (walk.named(), walk.store.alias(walk.alias).live.name) == (walk.table, walk.table)
+    assert walk.store.alias(walk.alias).generation == generation
+    assert walk.store.ledger.doubts(walk.alias) == []
+
+
+def test_what_a_stranger_writes_while_the_alias_moves_is_not_lost(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit, a new object and a deletion on the old side, after our last look at it and before everybody agrees."""
+    walk, target = shadowed
+    moved = pointing._put
+
+    def late(*args: object) -> None:
+        moved(*args)  # type: ignore[arg-type]
+        walk.write(1, "edited by a latecomer", to=walk.table)
+        walk.write(ROWS + 1, "a latecomer's own", to=walk.table)
+        walk.application.delete(walk.table, uid(2))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_put", late)
+        point(walk, target)
+    assert walk.store.outbox(walk.alias).owed() >= 3
+    pay(walk)
+    for side in (walk.table, target):
+        assert body_of(walk, side, 1) == "edited by a latecomer"
+        assert body_of(walk, side, ROWS + 1) == "a latecomer's own"
+        assert body_of(walk, side, 2) is None
+        assert len(walk.application.all(side)) == ROWS
+
+
+def test_what_is_owed_when_it_switches_is_paid_from_the_side_that_was_live(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    walk.write(3, "edited and owed")
+    walk.store.ledger.owe(walk.alias, [(uid(3),)])
+    generation = walk.store.alias(walk.alias).generation
+    with pytest.raises(NotReady, match="1"):
+        walk.store.point(walk.alias, target, expect=generation, allow_owed=0)
+    assert walk.named() == walk.table
+    assert walk.store.point(walk.alias, target, expect=generation, allow_owed=1).owed == 1
+    pay(walk)
+    assert [body_of(walk, side, 3) for side in (walk.table, target)] == ["edited and owed"] * 2
+
+
+def test_a_switch_under_a_generation_that_has_passed_or_to_what_is_gone_changes_nothing(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    generation = walk.store.alias(walk.alias).generation
+    with pytest.raises(Moved):
+        walk.store.point(walk.alias, target, expect=generation - 1, allow_owed=0)
+    walk.application.web.delete(f"/v1/schema/{target}")
+    with pytest.raises(Superseded):
+        walk.store.point(walk.alias, target, expect=generation, allow_owed=0)
+    assert walk.named() == walk.table
+
+
+def test_a_retriever_sees_no_error_through_two_switches_and_an_end(shadowed: tuple[Walk, str], server: Node) -> None:
+    walk, target = shadowed
+    with Retriever.connect(server.url, walk.alias, encoders=ENCODERS) as retriever:
+        seen = []
+        for side in (target, walk.table, target):
+            assert retriever.search(text_of(5), 1)[0].key == (uid(5),)
+            pay(walk)
+            point(walk, side)
+        walk.store.retire(walk.alias, walk.table, drop=True)
+        for _ in range(3):
+            found = retriever.answer(text_of(5), 1)
+            assert found.hits[0].key == (uid(5),)
+            seen.append(found.index)
+    assert seen[-1] == target
+
+
+# ---------------------------------------------------------------- ending
+
+
+def test_a_reader_is_seen_on_the_old_side_and_named(shadowed: tuple[Walk, str], server: Node) -> None:
+    walk, target = shadowed
+    index = walk.store.index(walk.alias, target)
+    before = index.reads()
+    with Retriever.connect(server.url, walk.alias, encoders=ENCODERS) as retriever:
+        retriever.search(text_of(5), 1)
+    old = walk.store.index(walk.alias, walk.table).reads()
+    assert old.last_s is not None
+    assert (old.count, old.last_s < 60, len(old.by)) == (None, True, 1)
+    assert before.by == index.reads().by
+
+
+def test_what_was_the_applications_stays_unless_it_is_to_be_dropped(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    point(walk, target)
+    said = walk.store.retire(walk.alias, walk.table, drop=False)
+    assert f"left the collection {walk.table}" in said
+    assert not walk.store.there(walk.table)
+    assert len(walk.application.all(walk.table)) == ROWS
+    with pytest.raises(Superseded):
+        walk.store.index(walk.alias, walk.table)
+
+
+def test_the_old_name_can_go_to_the_live_side_and_moves_with_it_from_then_on(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    walk.proven()
+    walk.cut_over()
+    done = walk.retired(take_name=True)
+    said = str(done.figures["done"])
+    assert done.migration.phase == "retired"
+    assert f"gave its name to {target}" in said
+    assert " ms it stood for nothing" in said
+    assert len(walk.application.all(walk.table)) == ROWS
+    walk.opened("third")
+    walk.filled()
+    walk.proven()
+    walk.cut_over()
+    third = walk.store.alias(walk.alias).live.name
+    assert third != target
+    for name in (walk.table, walk.server_alias):
+        assert walk.application.web.get(f"/v1/aliases/{name}").json()["class"] == third
+
+
+def test_a_collection_to_which_another_alias_or_reference_leads_is_not_deleted(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    point(walk, target)
+    web, other = walk.application.web, f"{walk.table}Other"
+    web.post("/v1/aliases", json={"alias": other, "class": walk.table})
+    with pytest.raises(NotReady, match=other):
+        walk.store.retire(walk.alias, walk.table, drop=True)
+    web.delete(f"/v1/aliases/{other}")
+    web.post("/v1/schema", json={"class": f"{walk.table}Notes", "properties": [{"name": "about", "dataType": [walk.table]}]})
+    with pytest.raises(NotReady, match=f"{walk.table}Notes.about"):
+        walk.store.retire(walk.alias, walk.table, drop=True)
+    assert walk.store.there(walk.table)
+    assert walk.store.alias(walk.alias).shadow is not None
+    web.delete(f"/v1/schema/{walk.table}Notes")
+    assert "deleted" in walk.store.retire(walk.alias, walk.table, drop=True)
+
+
+def test_a_target_that_is_given_up_leaves_nothing_behind(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    walk.store.discard(walk.alias, target)
+    walk.store.discard(walk.alias, target)
+    assert walk.application.web.get(f"/v1/schema/{target}").status_code == 404
+    assert (walk.store.there(target), walk.store.captures(walk.alias)) == (False, False)
+    with pytest.raises(NotReady):
+        walk.store.discard(walk.alias, walk.table)
+    assert len(walk.application.all(walk.server_alias)) == ROWS
+
+
+def _die(*_: object, **__: object) -> None:
+    raise ZeroDivisionError

@@ -1,0 +1,228 @@
+"""What the tests of the mirror stand on: a store of two collections, and child processes that write through one and are killed.
+
+Run as a program it is a fork server without channels or connections: for each line on stdin it forks a child, which makes one
+write through a Mirror and is killed by SIGKILL at the n-th step: before (n odd) or after (n even) an exchange with the server, a
+transaction of the ledger, or a flush. The answer on stdout is the child's end: a signal or 0, its steps, and what it said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+from transvase.adapters.ledger import connect
+from transvase.adapters.ledger.flushing import Flusher
+from transvase.adapters.ledger.sqlite import SqlitePages
+from transvase.adapters.weaviate.address import Address
+from transvase.adapters.weaviate.connection import Connection
+from transvase.adapters.weaviate.credentials import Credentials
+from transvase.adapters.weaviate.line import Line
+from transvase.adapters.weaviate.mirror import Mirror
+from transvase.adapters.weaviate.setting import Setting
+from transvase.core.declaration import Alias, Declaration, Source
+from weaviate_independent import Reader, differences, strange_vectors
+from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Application, Plot, uid
+
+DIE_AT: Final = "TRANSVASE_TEST_DIE_AT"
+ENCODERS: Final = {"old": OLD, "new": NEW}
+
+
+@dataclass
+class Ground:
+    """What a Mirror needs of a store. ``seen`` is what it is told of the alias; None: how it is."""
+
+    plot: Plot
+    seen: Alias | None = field(default=None)
+
+    def setting(self, alias: str) -> Setting:
+        assert alias == ALIAS
+        return Setting(
+            connection=self.plot.connection, ledger=self.plot.ledger, alias=ALIAS, look=lambda: self.seen or self.plot.look()
+        )
+
+    def close(self) -> None:
+        """The plot closes what is open."""
+
+
+@contextmanager
+def mirrored(plot: Plot, *, encoders: Mapping[str, Any] | None = None, held_s: float = 0.3) -> Iterator[Mirror]:
+    """A mirror of the plot, closed afterwards."""
+    with Mirror(Ground(plot), ALIAS, encoders=ENCODERS if encoders is None else encoders, held_s=held_s) as mirror:
+        yield mirror
+
+
+VERBS: Final[Mapping[str, Callable[[Mirror, int], object]]] = {
+    "insert": lambda m, n: m.insert({"body": f"inserted {n}", "team": "red"}, uuid=uid(n)),
+    "replace": lambda m, n: m.replace(uid(n), {"body": f"replaced {n}", "team": "blue"}),
+    "update": lambda m, n: m.update(uid(n), {"body": f"updated {n}"}),
+    "delete": lambda m, n: m.delete(uid(n)),
+    "insert_many": lambda m, n: m.insert_many([Whole(uid(n), {"body": f"one of many {n}"}), {"body": f"another of many {n}"}]),
+}
+
+
+@dataclass
+class Whole:
+    """As the driver's DataObject."""
+
+    uuid: Any
+    properties: dict[str, Any]
+    vector: Any = None
+    references: Any = None
+
+
+@dataclass(frozen=True)
+class End:
+    """How a child ended: by which signal (0: by itself), after how many steps, and what it said."""
+
+    signal: int
+    steps: int
+    said: str
+
+
+class Gallows:
+    """The fork server, as a context. One child at a time."""
+
+    def __init__(self, plot: Plot, url: str) -> None:
+        self._ground = {"url": url, "ledger": plot.ledger.where, "sites": [plot.live.site, plot.shadow.site]}
+
+    def __enter__(self) -> Self:
+        self._server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.communicate(timeout=60)
+
+    def make(self, verb: str, number: int, *, die_at: int = 0) -> End:
+        """Make the write in a child; with ``die_at`` it is killed there."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps({**self._ground, "verb": verb, "number": number, DIE_AT: die_at}) + "\n")
+        self._server.stdin.flush()
+        return End(*json.loads(self._server.stdout.readline()))
+
+
+def reader(plot: Plot) -> Reader:
+    return Reader(plot.application.web)
+
+
+def assert_alike(plot: Plot, *, owed: int = 0, size: int | None = None) -> None:
+    """The same objects on both sides, each with its encoder's vector, and no more owed than is told."""
+    assert plot.outbox.owed() == owed
+    assert differences(reader(plot), plot.live.site, plot.shadow.site, moving=plot.source.vector) == []
+    for side, encoder in ((plot.live, OLD), (plot.shadow, NEW)):
+        assert strange_vectors(reader(plot), side.site, encoder, side.width, moving=plot.source.vector) == []
+    if size is not None:
+        assert len(reader(plot).everything(plot.live.site)) == size
+
+
+def pay(plot: Plot, *, seconds: float = 15.0) -> None:
+    """Pay as a worker does, until nothing is owed."""
+    end = time.monotonic() + seconds
+    while plot.outbox.owed():
+        assert time.monotonic() < end, f"{plot.outbox.owed()} keys stay owed"
+        if not plot.pay():
+            time.sleep(0.1)
+
+
+def still(plot: Plot, site: str, status: str) -> None:
+    """Set the shards of a collection read-only, or ready again."""
+    for shard in plot.application.web.get(f"/v1/schema/{site}/shards").json():
+        answer = plot.application.web.put(f"/v1/schema/{site}/shards/{shard['name']}", json={"status": status})
+        assert answer.is_success, answer.text
+
+
+def counted(die_at: int, *, beside: tuple[str, ...] = (), by: signal.Signals = signal.SIGKILL) -> Callable[[], int]:
+    """Make every exchange two steps, and one of the steps the last; how many there were. Threads so named are not counted."""
+    seen, lock = [0], threading.Lock()
+
+    def tick() -> None:
+        if beside and threading.current_thread().name.startswith(beside):
+            return
+        with lock:
+            seen[0] += 1
+            last = seen[0] == die_at
+        if last:
+            os.kill(os.getpid(), by)
+
+    def around(kind: type, name: str) -> None:
+        plain = getattr(kind, name)
+
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            tick()
+            done = plain(self, *args, **kwargs)
+            tick()
+            return done
+
+        setattr(kind, name, call)
+
+    for name in ("rest", "search", "batch", "delete"):
+        around(Line, name)
+    around(Flusher, "flush")
+    for name in ("read", "write"):
+        plain = getattr(SqlitePages, name)
+
+        def entered(self: Any, *args: Any, plain: Any = plain, **kwargs: Any) -> Any:
+            @contextmanager
+            def inside() -> Iterator[Any]:
+                tick()
+                with plain(self, *args, **kwargs) as run:
+                    yield run
+                tick()
+
+            return inside()
+
+        setattr(SqlitePages, name, entered)
+    return lambda: seen[0]
+
+
+def _plot(url: str, ledger: str, sites: list[str]) -> Plot:
+    common = {"text": "body", "metric": "cosine", "form": "float32"}
+    live = Declaration(name=sites[0], space=OLD.space, encoder="old", width=WIDTH, adopted=True, **common)
+    shadow = Declaration(name=sites[1], space=NEW.space, encoder="new", width=WIDTH + 1, **common)
+    connection = Connection(Address.parse(url), Credentials())
+    source = Source(table=sites[0], key=("uuid",), text="body", vector="")
+    return Plot(Application(httpx.Client()), connection, connect(ledger), live, shadow, source)
+
+
+def _child(order: dict[str, Any], report: int) -> None:
+    steps: Callable[[], int] = lambda: 0  # noqa: E731 - replaced when there is something to count
+    try:
+        plot = _plot(order["url"], order["ledger"], order["sites"])
+        mirror = Mirror(Ground(plot), ALIAS, encoders=ENCODERS)
+        steps = counted(order[DIE_AT])
+        VERBS[order["verb"]](mirror, order["number"])
+        os.write(report, json.dumps([steps(), ""]).encode())
+    except BaseException as error:  # whatever it is, the parent must hear of it
+        os.write(report, json.dumps([steps(), f"{type(error).__name__}: {error}"]).encode())
+    finally:
+        os._exit(0)
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            _child(json.loads(line), write)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            said = pipe.read()
+        status = os.waitpid(child, 0)[1]
+        steps, words = json.loads(said) if said else (0, "")
+        print(json.dumps([os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, steps, words]), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
