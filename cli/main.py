@@ -47,7 +47,10 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "--store", metavar="URL", envvar="TRANSVASE_STORE", help="postgresql://…, embedded:PATH or memory: [TRANSVASE_STORE]"
+    "--store",
+    metavar="URL",
+    envvar="TRANSVASE_STORE",
+    help="postgresql://…, embedded:PATH, weaviate://HOST:PORT or memory: [TRANSVASE_STORE]",
 )
 @click.version_option(version("transvase"), prog_name="transvase")
 @click.pass_context

@@ -37,6 +37,8 @@ class Census:
     """Vectors that are not finite or not of the declared width. 0 where no vector was to be read."""
     examples: tuple[Key, ...] = ()
     """A few of the keys that are missing, orphaned, stale, zero or broken."""
+    remarks: tuple[str, ...] = ()
+    """What somebody who judges the counts should know: parts that hold nothing, or had to be woken to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

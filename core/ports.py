@@ -166,6 +166,10 @@ class Index(Protocol):
         """
         ...
 
+    def parts(self) -> tuple[Mapping[str, object], ...]:
+        """What a search has to be confined to, a condition for each part that can be searched now; ``({},)`` where to none."""
+        ...
+
     def reads(self) -> Reads:
         """How often the approximate index has been used, when last, and by whom, as far as the store can tell."""
         ...
@@ -174,8 +178,8 @@ class Index(Protocol):
 class Outbox(Protocol):
     """Keys whose vectors are owed to some index. Appending is the application's; paying is ours."""
 
-    def owed(self) -> int:
-        """Keys that are owed now, each counted once."""
+    def owed(self, *, underway: bool = True) -> int:
+        """Keys that are owed now, each counted once; without ``underway`` those not that a living writer is just writing."""
         ...
 
     def read(self, *, limit: int) -> list[Debt]:

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from threading import Lock, Thread
+from typing import Final
 
 from .errors import SpaceMismatch
 from .ports import Declaration, Encoder
 
 Given = Mapping[str, Encoder] | Callable[[str], Encoder]
 """Encoders that an application brings: by ENC or by the id of a Space, or a function from ENC to Encoder."""
+
+LEAVING_S: Final = 60.0
+"""A program that ends so soon after a load began waits for it: to take its thread away in the middle aborts the process."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +78,9 @@ class Encoders:
             future.set_result(encoder)
 
     def _behind(self, declaration: Declaration, future: Future[Encoder]) -> None:
-        Thread(target=self._load, args=(declaration, future), name=f"load {declaration.encoder}", daemon=True).start()
+        thread = Thread(target=self._load, args=(declaration, future), name=f"load {declaration.encoder}", daemon=True)
+        thread.start()
+        Thread(target=thread.join, args=(LEAVING_S,), name=f"{thread.name}, waiting", daemon=False).start()
 
     def _find(self, declaration: Declaration) -> Encoder:
         if callable(self._given):

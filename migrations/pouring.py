@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from transvase.core.errors import StoreFailed
 from transvase.core.ports import Index, Place, Progress, Store
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
@@ -58,7 +59,12 @@ def pour(
     def write(item: tuple[Batch, Vectors]) -> None:
         nonlocal reached, left
         batch, made = item
-        index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare)
+        while True:
+            try:
+                index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare)
+                break
+            except StoreFailed as error:  # a batch may be half written: written again, nothing changes
+                throttle.after(error, reached, max(total, reached), stop=stop)
         reached, left = batch.place.done, left + len(batch.lacking)
         progress("filling", reached, max(total, reached))
 

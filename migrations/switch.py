@@ -40,7 +40,7 @@ def switch(
         permit(migration, move, facts)
         generation = store.alias(migration.alias).generation
         progress("paying what is owed", 0, 0)
-        owed = worker.drain(deadline_s=end - time.monotonic(), enough=allow_owed)
+        owed = worker.drain(deadline_s=end - time.monotonic(), enough=allow_owed, underway=False)
         if owed <= allow_owed:
             permit(migration, move, replace(facts, owed=owed))
             done = _point(store, migration.alias, to, expect=generation, allow_owed=allow_owed)

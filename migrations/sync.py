@@ -75,11 +75,14 @@ class Worker:
             self._spent_s += time.monotonic() - started
             return settled
 
-    def drain(self, *, deadline_s: float, enough: int = 0) -> int:
-        """Pay until no more than ``enough`` keys are owed, or nothing more can be paid in time; returns what is owed then."""
+    def drain(self, *, deadline_s: float, enough: int = 0, underway: bool = True) -> int:
+        """Pay until no more than ``enough`` keys are owed, or nothing more can be paid in time; returns what is owed then.
+
+        Without ``underway``, what somebody is just writing counts as nothing.
+        """
         end = time.monotonic() + deadline_s
         outbox = self._store.outbox(self._alias)
-        while (owed := outbox.owed()) > enough and time.monotonic() < end:
+        while (owed := outbox.owed(underway=underway)) > enough and time.monotonic() < end:
             if self.pay_once():
                 continue
             if owed <= len(self._poisoned):

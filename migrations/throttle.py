@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Final
 
+from transvase.core.errors import TransvaseError
 from transvase.core.ports import Progress, Store
 
 LOOK_S: Final = 1.0
@@ -31,6 +32,20 @@ class Throttle:
         """Return at once, or when the reason has gone or ``stop`` is set; gives the seconds that were waited."""
         if time.monotonic() - self._looked < LOOK_S:
             return 0.0
+        return self._held(done, total, stop=stop)
+
+    def after(self, error: TransvaseError, done: int, total: int, *, stop: threading.Event) -> None:
+        """Return when what failed may be tried again, having waited for as long as the store itself gives a reason to.
+
+        Without such a reason the error is raised.
+        """
+        if reason(self._store, self._alias) is None or stop.is_set():
+            raise error
+        self._held(done, total, stop=stop)
+        if stop.is_set():
+            raise error
+
+    def _held(self, done: int, total: int, *, stop: threading.Event) -> float:
         started = time.monotonic()
         while (why := reason(self._store, self._alias)) is not None:
             self._progress(f"waiting: {why}", done, total)

@@ -13,7 +13,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -49,6 +51,9 @@ LEADS_TO: Final[Mapping[str, Phase]] = {
     "retire": Phase.RETIRED,
 }
 """Where each move ends: a move that is refused there had been made already."""
+
+WAIT_S: Final = 60.0
+"""For a step at which a process stands still: longer than any move of a small collection takes."""
 
 _BESIDE: Final = ("transvase-",)
 """Threads that only look on, once in a while: they would make the steps of a move another number each time."""
@@ -86,6 +91,22 @@ class Gallows:
         return json.loads(self._server.stdout.readline())
 
 
+def stands(process: int, where: str) -> None:
+    """Return when the process, which freezes itself, stands still; fails when it ends instead."""
+    end = time.monotonic() + WAIT_S
+    while _state(process) != "T":
+        assert Path(f"/proc/{process}").exists(), f"it ended before it came to {where}"
+        assert time.monotonic() < end, f"it never came to {where}"
+        time.sleep(0.02)
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def small(change: Callable[[Any, str, int], None]) -> None:
     """Make batches and samples small with ``change`` (setattr, or a monkeypatch of it), so that a walk is short."""
     change(filling, "BATCH", BATCH)
@@ -100,8 +121,8 @@ def _child(order: dict[str, Any], report: int) -> None:
         store = connect(order["url"])
         walk = Walk(Application(httpx.Client(base_url=order["web"])), order["url"], store, order["table"], order["alias"])
         MOVES[order["move"]](walk)
-        if order[DIE_AT]:
-            os.kill(os.getpid(), order["by"])
+        if order[DIE_AT] and order["by"] == signal.SIGKILL:
+            os.kill(os.getpid(), signal.SIGKILL)
         made = steps()
         store.close()
         os.write(report, json.dumps([made, ""]).encode())

@@ -212,9 +212,10 @@ def _renamed(value: Any, name: str) -> Any:
 
 
 @contextmanager
-def applied(node: Node) -> Iterator[Application]:
-    """The application's own connection."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{node.rest}", timeout=30) as web:
+def applied(node: Node, *, key: str = "") -> Iterator[Application]:
+    """The application's own connection; with a key where the server asks for one."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    with httpx.Client(base_url=f"http://127.0.0.1:{node.rest}", timeout=30, headers=headers) as web:
         yield Application(web)
 
 

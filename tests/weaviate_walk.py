@@ -112,12 +112,14 @@ class Walk:
 
 
 @contextmanager
-def walked(node: Node, folder: Path, *, rows: int = 300, url: str = "", **schema: Any) -> Iterator[Walk]:
+def walked(
+    node: Node, folder: Path, *, rows: int = 300, url: str = "", key: str = "", journal: str = "", **schema: Any
+) -> Iterator[Walk]:
     """A collection of so many objects; what the test made of it is gone afterwards."""
     number = next(_numbers)
     table, alias = f"Papers{number}", f"papers{number}Live"
-    where = f"{url or node.url}&journal={folder / f'walk-{number}.sqlite'}"
-    with applied(node) as application:
+    where = f"{url or node.url}&journal={journal or folder / f'walk-{number}.sqlite'}"
+    with applied(node, key=key) as application:
         application.make(collection(table, **schema))
         store = connect(where)
         walk = Walk(application, where, store, table, alias)

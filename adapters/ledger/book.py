@@ -95,10 +95,11 @@ class Book(Notes):
         with self.at().write("noting what is owed") as run:
             return entries.owe(run, alias, keys, only=only, first=first)
 
-    def owed(self, alias: str) -> int:
+    def owed(self, alias: str, *, underway: bool = True) -> int:
         """Keys with an unsettled entry."""
+        alive = None if underway else self._alive(alias)
         with self.at().read("counting what is owed") as run:
-            return entries.count(run, alias)
+            return entries.count(run, alias, alive=alive)
 
     def flying(self, alias: str) -> int:
         """Keys that are held back."""

@@ -48,9 +48,11 @@ def owe(run: Run, alias: str, keys: Sequence[Key], *, only: str | None, first: s
     return len(set(map(parts, keys))) - int(covered)
 
 
-def count(run: Run, alias: str) -> int:
-    """Keys owed."""
-    return int(run(statements.OWED, {"alias": alias})[0][0])
+def count(run: Run, alias: str, *, alive: set[str] | None = None) -> int:
+    """Keys owed; with the writers who live, those not that nobody but they is writing."""
+    if alive is None:
+        return int(run(statements.OWED, {"alias": alias})[0][0])
+    return int(run(statements.OWED_FOR_GOOD, {"alias": alias, "writers": worded(alive)})[0][0])
 
 
 def writers(run: Run, alias: str) -> set[str]:

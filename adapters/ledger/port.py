@@ -80,8 +80,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def owed(self, alias: str) -> int:
-        """Keys with an entry that is not settled, in flight or open, each counted once."""
+    def owed(self, alias: str, *, underway: bool = True) -> int:
+        """Keys with an entry that is not settled, in flight or open, each counted once.
+
+        Without ``underway`` those are left out whose entries are all in flight, of living writers who said where they write
+        first: whoever switches meanwhile need not wait for them, for their entries say where the newest state will lie.
+        """
         ...
 
     def flying(self, alias: str) -> int:

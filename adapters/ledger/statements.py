@@ -121,6 +121,11 @@ OWE: Final = (
     " SELECT :alias, k.tenant, k.uuid, :only, :first, {now}, '', '' FROM {keys} k"
 )
 OWED: Final = "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0) AS k"
+# An entry that names no first site is a payment's: it may yet write what it read before, and nobody passes it by.
+OWED_FOR_GOOD: Final = (
+    "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0"
+    " AND NOT (writer <> '' AND first_site <> '' AND writer IN {writers})) AS k"
+)
 WRITERS: Final = "SELECT DISTINCT writer FROM owed WHERE alias = :alias AND settled = 0 AND writer <> ''"
 FLYING: Final = (
     "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0 AND writer <> ''"

@@ -148,7 +148,7 @@ class MemoryIndex:
         }
         counts = {name: len(keys) for name, keys in wrong.items()}
         examples = tuple(dict.fromkeys(key for keys in wrong.values() for key in sorted(keys)))[:EXAMPLES]
-        return Census(records=len(texts), held=len(held), owed=len(owed), examples=examples, **counts)
+        return Census(records=len(texts), held=len(held), owed=len(owed), examples=examples, remarks=(), **counts)
 
     def search(
         self,
@@ -180,6 +180,10 @@ class MemoryIndex:
     def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
         """The nearest ``k`` to each query, one query after the other."""
         return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
+
+    def parts(self) -> tuple[Mapping[str, object], ...]:
+        """One: a search goes over all."""
+        return ({},)
 
     def reads(self) -> Reads:
         """How many searches were not asked to be exact, and when the last of them was."""

@@ -20,7 +20,7 @@ class MemoryOutbox:
     def __init__(self, alias: AliasState, *, lock: RLock) -> None:
         self._alias, self._lock = alias, lock
 
-    def owed(self) -> int:
+    def owed(self, *, underway: bool = True) -> int:  # noqa: ARG002 - a write here is over with its transaction
         """Keys that are owed now."""
         with self._lock:
             return self._alias.owed()

@@ -137,6 +137,10 @@ class PostgresIndex:
         """The nearest rows to each query, by a scan of all rows for each."""
         return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
 
+    def parts(self) -> tuple[Mapping[str, object], ...]:
+        """One: a search goes over all."""
+        return ({},)
+
     def reads(self) -> Reads:
         """Scans of the approximate index, as the server's statistics have them: a session tells of its own within seconds.
 

@@ -33,7 +33,7 @@ class PostgresOutbox:
     connections: Connections
     name: str
 
-    def owed(self) -> int:
+    def owed(self, *, underway: bool = True) -> int:  # noqa: ARG002 - a write here is over with its transaction
         """Keys that are owed now."""
         with self.connections.use("counting what is owed") as c:
             shape = aliases.load(c, self.name).shape

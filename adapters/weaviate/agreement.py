@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ASK_S: Final = 2.0
 """How long one look at the statistics may take; whole clusters answered within 10 ms."""
 PAUSE_S: Final = 0.01
+ANEW_S: Final = 600.0
 SUFFRAGE: Final = (0, "Voter", "0")
 
 
@@ -38,6 +39,21 @@ def behind(connection: Connection, *, patience_s: float) -> tuple[str, ...]:
         if not left or time.monotonic() >= end:
             return left
         time.sleep(PAUSE_S)
+
+
+def beginnings(connection: Connection) -> tuple[object, ...]:
+    """Something that is another after a node has begun anew; () where this user may not read it.
+
+    The end of a single node, or of a leader, brings an election, and the term tells of it. Nothing tells of a follower's: where
+    there are several nodes, it is another every ``ANEW_S``.
+    """
+    try:
+        answer = connection.rest("GET", "/cluster/statistics", doing="asking for the cluster's state", timeout_s=ASK_S)
+    except Unfit:
+        return ()
+    nodes = (answer or {}).get("statistics") or []
+    told = sorted((str(node["name"]), _number(node, "term")) for node in nodes)
+    return (*told, time.monotonic() // ANEW_S if len(told) > 1 else 0)
 
 
 def _look(connection: Connection, goal: int | None) -> tuple[tuple[str, ...], int | None]:

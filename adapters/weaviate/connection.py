@@ -56,7 +56,7 @@ class Connection:
 
     def try_out(self) -> None:
         """Reach the server over both ways and see that it knows us. Unfit where it is too old, or knows nobody of our key."""
-        meta = self.rest("GET", "/meta", doing="connecting")
+        meta = self.rest("GET", "/meta", doing=f"connecting to {self.address.shown}")
         self._version = str((meta or {}).get("version", ""))
         numbers = tuple(int(part) for part in re.findall(r"\d+", self._version)[:2])
         if numbers < OLDEST:

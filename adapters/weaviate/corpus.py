@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from transvase.core.record import Key, Record
@@ -26,10 +26,7 @@ class WeaviateCorpus:
         total = 0
         for tenant in setting.tenants(setting.shape(site)):
             with setting.awake(site, tenant):
-                chosen = f'(tenant: "{tenant}")' if tenant else ""
-                query = f"{{ Aggregate {{ {site}{chosen} {{ meta {{ count }} }} }} }}"
-                answer = setting.connection.rest("POST", "/graphql", body={"query": query}, doing="counting", index=site)
-                total += _counted(answer, site)
+                total += setting.connection.count(site, tenant)
         return total
 
     def after(self, key: Key | None, *, limit: int) -> list[Record]:
@@ -91,8 +88,3 @@ def truths(setting: Setting, keys: Sequence[Key]) -> dict[str, list[Key]]:
         first = firsts.get(key, "")
         found.setdefault(first if first in sites else alias.live.site, []).append(key)
     return found
-
-
-def _counted(answer: object, site: str) -> int:
-    data = cast("dict[str, dict[str, dict[str, list[dict[str, dict[str, int]]]]]]", answer)["data"]
-    return int(data["Aggregate"][site][0]["meta"]["count"])

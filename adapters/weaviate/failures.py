@@ -31,6 +31,8 @@ class Kind(StrEnum):
     TENANT_NEEDED = "tenant needed"
     WIDTH = "width"
     UNTIMED = "timestamps not indexed"
+    UNINDEXED = "property not indexed"
+    MODULE = "module does not answer"
     EXISTS = "exists"
     DANGLING = "dangling reference"
     STRANGER = "not known"
@@ -49,6 +51,10 @@ class Kind(StrEnum):
 SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
+        (
+            Kind.MODULE,
+            r"vectoriz.*(connection refused|connection reset|no such host|timeout|deadline exceeded|EOF|status:? 5\d\d)",
+        ),
         (Kind.FORBIDDEN, r"forbidden action|insufficient permissions"),
         (Kind.STRANGER, r"anonymous access not enabled|invalid api key|unauthorized"),
         (
@@ -62,6 +68,7 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.TENANT_NEEDED, r"multi-tenancy enabled, but request was without tenant"),
         (Kind.WIDTH, r"vector dimensions do not match|vector lengths don't match"),
         (Kind.UNTIMED, r"Timestamps must be indexed"),
+        (Kind.UNINDEXED, r"(Nullstate|Property length) must be indexed|requires inverted index|bucket for prop \S+ not found"),
         (Kind.EXISTS, r"already exists"),
         (Kind.DANGLING, r"invalid cref"),
         (Kind.SIZE, r"message larger than max|trying to send message larger|request body too large"),
@@ -86,13 +93,14 @@ _CODES: Final = {
 _GATEWAY: Final = {502: Kind.BROKEN, 503: Kind.BUSY, 504: Kind.TIMED_OUT}
 """What a balancer before the server answers for it."""
 
-PASSING: Final = {Kind.MODE, Kind.STILL, Kind.BUSY, Kind.UNREACHED, Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY}
+PASSING: Final = {Kind.MODULE, Kind.MODE, Kind.STILL, Kind.BUSY, Kind.UNREACHED, Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY}
 """Failures that time may mend."""
 DOUBTFUL: Final = {Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY}
 """Failures after which nobody knows whether it was done."""
 
 _WORDS: Final = {
     Kind.SIZE: "the request was larger than the server takes",
+    Kind.MODULE: "a module of the server's that makes vectors does not answer it (see the service that it asks)",
     Kind.MODE: "a node of the server takes no writes just now",
     Kind.STILL: "a shard is set read-only (by hand, or by a full disk: see /v1/nodes)",
     Kind.BUSY: "the server asks to wait",
@@ -193,8 +201,8 @@ def _error(kind: Kind, said: str, *, doing: str, index: str | None, code: str | 
         case Kind.GONE if index is not None:
             return Superseded(index)
         case Kind.GONE | Kind.NO_TENANT:
-            what = "tenant" if kind is Kind.NO_TENANT else "collection"
-            return UnknownName(what, _about(said), hint=f"the server says while {doing}: {said}")
+            hint = f"the server says: {said}" if kind is Kind.GONE else f"{index or 'the collection'} has none of that name"
+            return UnknownName("collection" if kind is Kind.GONE else "tenant", _about(said), hint=hint)
         case Kind.WIDTH:
             expected, found = _widths(said)
             return SpaceMismatch(expected=expected, found=found, where=index or "the collection")
@@ -205,6 +213,7 @@ _REMEDIES: Final = {
     Kind.TENANT_NEEDED: "name one of the collection's tenants",
     Kind.ASLEEP: "activate the tenant, or let it be woken for the time of the work",
     Kind.UNTIMED: "create the collection with indexTimestamps, or leave changes by others to reconciliation",
+    Kind.UNINDEXED: "leave the condition out; to have it, the collection has to be made anew with that index",
     Kind.STRANGER: "set TRANSVASE_WEAVIATE_KEY to an API key of the server, or TRANSVASE_WEAVIATE_TOKEN to a token that is valid",
     Kind.FORBIDDEN: "grant it to a role of this user, or use the key of another one",
 }

@@ -24,8 +24,8 @@ from .texts import cargo_of, expression
 from .walking import ill
 from .writing import aligned, put_whole
 
-PATIENCE_S: Final = 300.0
-"""How long a server that is busy, or read-only, is waited for before a fill gives up; called again, it goes on from there."""
+PATIENCE_S: Final = 5.0
+"""How long a busy server is waited for in silence. Then whoever fills looks why, says so, and waits for as long as it takes."""
 
 
 @dataclass(slots=True)

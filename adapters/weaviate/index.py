@@ -19,9 +19,10 @@ from transvase.core.space import Vectors
 from .cargo import Vector
 from .filling import Filling, fitting
 from .nearest import nearest
-from .search import searched
+from .search import TENANT, searched
 from .setting import Setting
 from .shape import Shape
+from .tenants import Activity, Tenants, listed
 from .texts import expression, recorded
 from .walking import Fault, Sides, Tally, again, faults, ill, owed
 
@@ -166,6 +167,7 @@ class WeaviateIndex:
             held=tally.held,
             owed=setting.ledger.owed(setting.alias),
             examples=tuple(sorted(lost))[:EXAMPLES],
+            remarks=remarks(setting, sides.site, tally) if deep else (),
             **counts,
         )
 
@@ -211,6 +213,13 @@ class WeaviateIndex:
         found = nearest(self._setting, self._declaration, queries.matrix, k, where=where or {})
         return [Answer(hits, generation) for hits in found]
 
+    def parts(self) -> tuple[Mapping[str, object], ...]:
+        """The tenants that are awake; one part for all where there are none. A search wakes nobody."""
+        if not self._setting.shape(self._declaration.site).tenants:
+            return ({},)
+        statuses = Tenants(self._setting.connection, self._declaration.site).statuses()
+        return tuple({TENANT: name} for name, state in statuses.items() if state is Activity.ACTIVE)
+
     def reads(self) -> Reads:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
         watch = self._setting.watch
@@ -234,6 +243,18 @@ def queued(setting: Setting, site: str) -> int:
     shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
     waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
     return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
+
+
+def remarks(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
+    """What a walk over a collection with tenants has met: those that sleep, those that hold nothing."""
+    if not setting.shape(site).tenants:
+        return ()
+    statuses = Tenants(setting.connection, site).statuses()
+    asleep = [name for name, state in statuses.items() if state is not Activity.ACTIVE]
+    bare = [name for name in statuses if name not in tally.tenants]
+    woken = f"{len(asleep)} of {len(statuses)} tenants sleep and were woken to be looked at: {listed(asleep)}"
+    open_ = f"{len(bare)} tenants hold no object, and take a vector of any width after a restart until the worker's next beat"
+    return (*([woken] if asleep else []), *([f"{open_}: {listed(bare)}"] if bare else []))
 
 
 def _sides(setting: Setting, declaration: Declaration, *, deep: bool) -> Sides:

@@ -142,18 +142,11 @@ def _check_text(raw: Mapping[str, Any], text: str) -> None:
 
 
 def _check_rights(connection: Connection, alias: str, name: str, *, tenants: bool) -> None:
-    has = rights.own(connection)
-    if has is None:
-        return
-    wanted = rights.needed(alias=alias, collections=(name,), adopted=name, tenants=tenants)
-    lost = rights.lacking(has, wanted)
-    if lost:
-        said = "; ".join(str(one) for one in lost)
-        raise Unfit(f"this user lacks: {said}", remedy="grant these to one of its roles, or use the key of another user")
+    rights.demanded(connection, rights.needed(aliases=(alias,), collections=(name,), adopted=name, tenants=tenants))
 
 
 def _check_alias(connection: Connection, alias: str, name: str) -> None:
-    if schema_found(connection, alias) is not None:
+    if alias in {one["class"] for one in all_schemas(connection)}:  # to ask for one of that name is a right of its own
         same = alias == name
         raise Unfit(
             f"{alias} is the name of {'the collection itself' if same else 'a collection'}, and an alias cannot have it",

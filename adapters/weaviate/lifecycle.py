@@ -28,6 +28,8 @@ OVERLAP_MS: Final = 2_000
 """How far back of the server's clock a first sweep looks: another node's clock may be a little behind."""
 WRITERS_S: Final = 10.0
 """How long writers that are under way are waited for before what they write to is deleted."""
+KNOWN_S: Final = 10.0
+"""How long the node that is spoken to may take to hear of a collection that was made."""
 _PAUSE_S: Final = 0.05
 
 
@@ -201,4 +203,7 @@ def _posted(realm: Realm, wanted: Raw) -> Raw:
     except TransvaseError as error:
         if kind_of(error) is not Kind.EXISTS:  # it was made by a request of ours that we took for lost
             raise
-    return schema_of(realm.connection, str(wanted["class"]))
+    site, end = str(wanted["class"]), time.monotonic() + KNOWN_S
+    while realm.connection.rest("GET", f"/schema/{quote(site)}", local=True) is None and time.monotonic() < end:
+        time.sleep(_PAUSE_S)  # the leader has it, and the node that we speak to hears of it a moment later
+    return schema_of(realm.connection, site)

@@ -9,7 +9,7 @@ only its vector is ever written, and nothing else of it: what the application wr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transvase.core.declaration import Declaration
 from transvase.core.errors import Superseded, TransvaseError
@@ -26,12 +26,12 @@ from .setting import Setting
 class WeaviateOutbox:
     """The Outbox port over the ledger."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+    def __init__(self, setting: Setting, *, upkeep: Callable[[], None] = lambda: None) -> None:
+        self._setting, self._upkeep = setting, upkeep
 
-    def owed(self) -> int:
-        """Keys that are owed now, those in flight among them."""
-        return self._setting.ledger.owed(self._setting.alias)
+    def owed(self, *, underway: bool = True) -> int:
+        """Keys that are owed now, those in flight among them unless told otherwise."""
+        return self._setting.ledger.owed(self._setting.alias, underway=underway)
 
     def read(self, *, limit: int) -> list[Debt]:
         """What may be paid now, the oldest entries first; what somebody is just writing is held back."""
@@ -62,8 +62,9 @@ class WeaviateOutbox:
         return settled
 
     def beat(self) -> None:
-        """Say that a worker is alive."""
+        """Say that a worker is alive, and see to what a server that begins anew forgets (``upkeep``)."""
         self._setting.ledger.beat(self._setting.alias)
+        self._upkeep()
 
     def quiet_s(self) -> float | None:
         """Seconds since a worker was last alive; None: never."""

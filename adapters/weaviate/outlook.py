@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from transvase.core.ports import Alias, Declaration, Outlook
 
 from . import rights
+from .control import Control
+from .names import canonical
 from .schema import DEFAULT, WIDEST, Raw, VectorKind, all_schemas, schema_of, tenanted, vector_kind, vector_kinds
-from .tenants import Activity, Tenants
+from .tenants import Activity, Tenants, listed
 
 if TYPE_CHECKING:
     from .connection import Connection, NodeState
 
 _SAMPLE: Final = 100
-_NAMED: Final = 5
-"""Names written out in one warning; the rest is counted."""
 _EDGE_BYTES: Final = 8 * 1.5
 """One neighbour in the graph: 8 bytes, and the upper layers beside."""
 
@@ -30,15 +30,18 @@ def outlook(connection: Connection, alias: Alias, target: Declaration) -> Outloo
     statuses = _statuses(connection, raw)
     awake = [tenant for tenant, status in statuses.items() if status is Activity.ACTIVE] if statuses else [""]
     records = sum(connection.count(alias.live.site, tenant) for tenant in awake)
-    nodes = connection.nodes()
+    row = Control(connection).load(alias.name)
+    also = row.also if row is not None else ()
+    lacking = tuple(_lacking(connection, alias, target, raw, also=also))
+    nodes = () if lacking else connection.nodes()
     shared = bool(target.shares)
     return Outlook(
         records=records,
         table_bytes=0 if shared else int(records * _object_bytes(connection, alias.live.site, awake)),
         index_bytes=0 if shared else records * (target.width * 4 + int(_neighbours(raw, kind) * _EDGE_BYTES)),
         locks=(),
-        warnings=tuple(_warnings(connection, alias, target, raw=raw, statuses=statuses)),
-        refusals=tuple(_refusals(alias, target, nodes)),
+        warnings=tuple(_warnings(connection, alias, target, raw=raw, statuses=statuses, also=also)),
+        refusals=(*_refusals(alias, target, nodes), *lacking),
     )
 
 
@@ -56,12 +59,18 @@ def blind_spots(raw: Mapping[str, Any]) -> str:
 
 
 def _warnings(
-    connection: Connection, alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str, Activity]
+    connection: Connection,
+    alias: Alias,
+    target: Declaration,
+    *,
+    raw: Raw,
+    statuses: Mapping[str, Activity],
+    also: Sequence[str],
 ) -> Iterator[str]:
     if not target.shares:
         yield from _copying(raw, vector_kind(raw, alias.source.vector))
         yield from _wall(alias, target, raw=raw, statuses=statuses)
-        yield from _pointing_here(connection, alias)
+        yield from _pointing_here(connection, alias, also=also)
     yield from _rights(connection, alias, target, raw)
 
 
@@ -89,7 +98,7 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
         yield f"both sides are {target.width} wide: the server refuses nothing that goes to the wrong one"
     yield (
         "the wall of widths stands for each shard and tenant from its first vector on, and falls for an empty one when the "
-        "server restarts; `prove` names those without an object"
+        "server restarts, until the worker's next beat; `prove` names the tenants without an object"
     )
     yield (
         "auto-schema (AUTOSCHEMA_ENABLED, on by default) adds a property for each name it does not know, to one side alone where "
@@ -99,12 +108,12 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
         asleep = [tenant for tenant, status in statuses.items() if status is not Activity.ACTIVE]
         if asleep:
             count = f"{len(asleep)} of {len(statuses)} tenants"
-            yield f"{count} are not active and are woken one by one, then put back: {_listed(asleep)}"
+            yield f"{count} are not active: not counted in rows, woken one by one for the work, then put back: {listed(asleep)}"
         if (raw.get("multiTenancyConfig") or {}).get("autoTenantCreation"):
             yield "autoTenantCreation is on: a tenant may appear on one side alone; reconciling makes it on the other"
 
 
-def _pointing_here(connection: Connection, alias: Alias) -> Iterator[str]:
+def _pointing_here(connection: Connection, alias: Alias, *, also: Sequence[str]) -> Iterator[str]:
     """What names the old collection and would not come along."""
     site = alias.live.site
     pointing = sorted(
@@ -114,30 +123,41 @@ def _pointing_here(connection: Connection, alias: Alias) -> Iterator[str]:
         if site in prop["dataType"] and one["class"] != site
     )
     if pointing:
-        yield f"references of other collections lead to {site} and stay there (no reference takes an alias): {_listed(pointing)}"
+        yield f"references of other collections lead to {site} and stay there (no reference takes an alias): {listed(pointing)}"
     answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
-    others = sorted(one["alias"] for one in answer.get("aliases") or () if one["alias"].casefold() != alias.name.casefold())
+    ours = {canonical(alias.name), *also}
+    others = sorted(one["alias"] for one in answer.get("aliases") or () if one["alias"] not in ours)
     if others:
-        yield f"other aliases name {site} and are not moved: {_listed(others)}"
+        yield f"other aliases name {site} and are not moved: {listed(others)}"
 
 
 def _rights(connection: Connection, alias: Alias, target: Declaration, raw: Raw) -> Iterator[str]:
-    tenants = tenanted(raw)
-    has = rights.own(connection)
-    if has is None:
+    """Who would lose what with the switch, and what our own readers and writers need beside."""
+    if rights.own(connection) is None:
         return
-    name = alias.name[:1].upper() + alias.name[1:]
-    adopted = alias.live.name if alias.live.adopted else ""
-    wanted = rights.needed(alias=name, collections=(alias.live.site, target.site), adopted=adopted, tenants=tenants)
-    lost = rights.lacking(has, wanted)
-    if lost:
-        yield f"this user lacks rights that the moves need: {'; '.join(str(one) for one in lost)}"
-    shut_out = rights.shut_out(connection, live=alias.live.site, target=target.site)
+    live = alias.live.site
+    shut_out = rights.shut_out(connection, live=live, target=target.site)
     if shut_out is None:
-        yield f"this user may not read the roles: see that whoever may use {alias.live.site} may do the same on {target.site}"
+        yield f"this user may not read the roles: see that whoever may use {live} may do the same on {target.site}"
         return
     for role, permissions in sorted(shut_out.items()):
         yield f"before the switch grant to the role {role}: {'; '.join(str(one) for one in permissions)}"
+    name = canonical(alias.name)
+    unready = rights.unready(connection, alias=name, live=live, target=target.site, tenants=tenanted(raw))
+    for role, permissions in sorted(unready.items()):
+        yield f"to search through the Retriever or write through Mirror {role} needs also: {'; '.join(map(str, permissions))}"
+
+
+def _lacking(connection: Connection, alias: Alias, target: Declaration, raw: Raw, *, also: Sequence[str]) -> Iterator[str]:
+    """What the operator lacks."""
+    has = rights.own(connection)
+    if has is None:
+        return
+    adopted = alias.live.name if alias.live.adopted else ""
+    aliases, sites = (canonical(alias.name), *also), tuple(dict.fromkeys((alias.live.site, target.site)))
+    lost = rights.lacking(has, rights.needed(aliases=aliases, collections=sites, adopted=adopted, tenants=tenanted(raw)))
+    if lost:
+        yield f"this user lacks rights that the moves need: {'; '.join(str(one) for one in lost)}"
 
 
 def _refusals(alias: Alias, target: Declaration, nodes: tuple[NodeState, ...]) -> Iterator[str]:
@@ -172,8 +192,3 @@ def _neighbours(raw: Raw, kind: VectorKind) -> int:
     config = raw["vectorConfig"][kind.name]["vectorIndexConfig"] if kind.name else raw["vectorIndexConfig"]
     config = config.get("hnsw") or config
     return 2 * int(config.get("maxConnections") or 0)
-
-
-def _listed(names: list[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

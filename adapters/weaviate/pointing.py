@@ -18,11 +18,11 @@ from transvase.adapters.ledger import Doubt, Mark
 from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
 from transvase.core.ports import Declaration, Switch
 
-from . import agreement
+from . import agreement, rights
 from .aliases import Known, Realm, known, named
 from .failures import in_doubt, passing
 from .lifecycle import OVERLAP_MS
-from .schema import schema_of
+from .schema import schema_of, tenanted
 from .setting import Setting
 from .sweep import swept
 from .tail import Window, owe_tail
@@ -72,6 +72,7 @@ def point(realm: Realm, alias: str, index: str, *, expect: int, allow_owed: int,
         started = time.perf_counter()
         _written(realm, seen, target)
         return Switch(time.perf_counter() - started, owed, 0.0)
+    _permitted(realm, seen, target)
     agreement.behind(realm.connection, patience_s=0.0)  # who may not ask for it is told before anything has changed
     looked = _looked(realm, seen, target, settings)
     owed = _owed(realm, alias, allow_owed)
@@ -85,6 +86,15 @@ def behind(realm: Realm, alias: str, *, settings: Settings) -> tuple[str, ...]:
     _finished(realm, known(realm, alias), settings)
     left = realm.ledger.doubts(alias)  # then some node did not agree in time just now
     return agreement.behind(realm.connection, patience_s=0.0 if left else AGREE_S)
+
+
+def _permitted(realm: Realm, seen: Known, target: Declaration) -> None:
+    """Unfit where this user lacks what the move needs: a role may have lost it since the plan."""
+    live = seen.alias.live
+    sites, adopted = (live.site, target.site), next((one.name for one in (live, target) if one.adopted), "")
+    tenants = tenanted(schema_of(realm.connection, live.site))
+    wanted = rights.needed(aliases=seen.names, collections=sites, adopted=adopted, tenants=tenants)
+    rights.demanded(realm.connection, wanted)
 
 
 def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked: int, settings: Settings) -> Switch:
@@ -213,7 +223,7 @@ def _dated(realm: Realm, seen: Known, owed: int) -> None:
 
 
 def _owed(realm: Realm, alias: str, allowed: int) -> int:
-    owed = realm.ledger.owed(alias)
+    owed = realm.ledger.owed(alias, underway=False)
     if owed > allowed:
         raise NotReady("cutover", f"{owed} rows are owed and {allowed} are allowed")
     return owed

@@ -17,6 +17,7 @@ from transvase.core.ports import Declaration
 
 from .aliases import Known, Realm, known
 from .lifecycle import forget, leave, remove
+from .rights import ALIASES, Permission, demanded
 from .schema import all_schemas
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def retire(realm: Realm, alias: str, index: str, *, drop: bool, take_name: bool 
     shared = declared.site == seen.alias.live.site
     deletes = not shared and (drop or take_name or not declared.adopted)
     if deletes:
+        _permitted(realm.connection, declared.site, seen, take_name=take_name)
         _not_led_to(realm.connection, declared.site)
     leave(realm, seen, index)
     said = _ended(realm, alias, declared, seen, shared=shared, deletes=deletes, take_name=take_name)
@@ -85,6 +87,14 @@ def _taken(realm: Realm, alias: str, name: str, site: str) -> float:
     if row is not None and name not in row.also:
         realm.control.save(replace(row, also=(*row.also, name), generation=row.generation + 1))
     return gap
+
+
+def _permitted(connection: Connection, site: str, seen: Known, *, take_name: bool) -> None:
+    """Unfit before anything is deleted: whoever may delete the collection may not be allowed to give its name away."""
+    wanted = [Permission("delete_collections", site)]
+    if take_name:
+        wanted += [Permission(action, seen.alias.live.site, site) for action in ALIASES]
+    demanded(connection, wanted)
 
 
 def _not_led_to(connection: Connection, site: str) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from transvase.core.errors import BadValue, UnknownName
+from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.record import Hit
 from transvase.core.template import columns_of
 from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
@@ -41,6 +41,7 @@ def searched(
     The server's equality of texts is one of their words; what it finds too much is left out here, and more is asked for.
     """
     tenant, conditions = tenant_of(shape, where)
+    _answerable(shape, conditions)
     lens = setting.lens(vector=False, others=False)
     source = setting.look().source.text
     read, worded = expression(source, shape), searchable(shape, source) if hybrid else []
@@ -78,6 +79,22 @@ def tenant_of(shape: Shape, where: Mapping[str, object]) -> tuple[str, Mapping[s
         if name not in shape.properties or shape.properties[name].targets:
             raise UnknownName("column", name, hint=f"{shape.name} has {', '.join(sorted(shape.properties))}")
     return str(tenant), rest
+
+
+def _answerable(shape: Shape, conditions: Mapping[str, object]) -> None:
+    """Unfit for a condition that the collection keeps no index for, with the setting that would have made one."""
+    for name, value in conditions.items():
+        raw = shape.properties[name].raw
+        if not any(raw.get(index, False) for index in ("indexFilterable", "indexSearchable", "indexRangeFilters")):
+            raise Unfit(
+                f"{shape.name} keeps no index of the values of {name} (indexFilterable is off), and it cannot be a condition",
+                remedy="leave the condition out; a collection that is made anew can have it",
+            )
+        if not shape.nulls and (value is None or (isinstance(value, list | tuple | set | frozenset) and None in value)):
+            raise Unfit(
+                f"{shape.name} keeps no index of what its objects lack (indexNullState is off), so {name} = null cannot be asked",
+                remedy="leave the condition out; a collection that is made anew with indexNullState can have it",
+            )
 
 
 def meets(one: Seen, conditions: Mapping[str, object], shape: Shape, *, all_of_them: bool = False) -> bool:

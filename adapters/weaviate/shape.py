@@ -48,6 +48,8 @@ class Shape:
     """Its objects can be found by the time of their last change."""
     copies: int
     """Replicas of each object."""
+    nulls: bool = False
+    """Its objects can be found by what they lack."""
 
     @property
     def plain(self) -> bool:
@@ -80,6 +82,7 @@ def shaped(raw: Mapping[str, object]) -> Shape:
         vectors=(*unnamed, *sorted(named)),
         tenants=bool(_part(raw, "multiTenancyConfig").get("enabled")),
         times=bool(_part(raw, "invertedIndexConfig").get("indexTimestamps")),
+        nulls=bool(_part(raw, "invertedIndexConfig").get("indexNullState")),
         copies=int(cast("int", _part(raw, "replicationConfig").get("factor") or 1)),
     )
 

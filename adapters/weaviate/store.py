@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from transvase.adapters.ledger import Ledger
-from transvase.core.errors import Superseded
+from transvase.core.errors import Superseded, TransvaseError
 from transvase.core.ports import Alias, Declaration, Journal, Outlook, Proposal, Switch
 
 from . import aliases, lifecycle, pointing, retiring
@@ -23,6 +23,7 @@ from .index import WeaviateIndex
 from .inspect import FORM, inspected
 from .names import physical
 from .outbox import WeaviateOutbox
+from .pinning import Pins
 from .schema import WIDEST, schema_of
 from .setting import Setting
 from .watch import Watch
@@ -39,7 +40,7 @@ class WeaviateStore:
         self.control = Control(connection) if control is None else control
         self.ledger: Ledger = _unopened(ledger) if callable(ledger) else ledger
         self._realm = Realm(connection, self.control, self.ledger)
-        self._watch = Watch(connection, self.control)
+        self._watch, self._pins = Watch(connection, self.control), Pins(connection)
         self._switching = threading.Lock()
 
     @property
@@ -52,6 +53,8 @@ class WeaviateStore:
         """The operator's lock of one alias, in the ledger."""
         with self.ledger.hold(alias):
             self._watch.forget(alias)
+            with suppress(TransvaseError):  # the verb itself meets it, and says it
+                self._pins.again(self._watch.fresh(alias))
             yield
 
     def aliases(self) -> list[str]:
@@ -155,7 +158,7 @@ class WeaviateStore:
     def outbox(self, alias: str) -> WeaviateOutbox:
         """The alias' debts."""
         aliases.known(self._realm, alias)
-        return WeaviateOutbox(self.setting(alias))
+        return WeaviateOutbox(self.setting(alias), upkeep=lambda: self._pins.again(self._watch.recent(alias)))
 
     def pressure(self, alias: str) -> str | None:
         """Why to wait now."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 100
 """Tenants in one request."""
+NAMED: Final = 5
+"""Names written out in one sentence."""
 WAKING_S: Final = 120.0
 """How long a tenant may take to wake: one that was offloaded is fetched from elsewhere."""
 
@@ -196,6 +198,12 @@ class Tenants:
 
     def _doing(self, what: str) -> str:
         return f"{what} tenants of {self._collection}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few names written out, and the rest counted."""
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _activity(said: str | None) -> Activity:

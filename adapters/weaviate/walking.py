@@ -7,7 +7,7 @@ the walk is over: what was only on its way is gone by then, or owed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -65,6 +65,8 @@ class Tally:
     """Vectors; where none were read, objects of records with a text."""
     passed: int = 0
     """Objects of the live side."""
+    tenants: dict[str, int] = field(default_factory=dict)
+    """Objects of the site, by tenant, of those that hold any."""
 
 
 Pair = tuple[Key, Seen | None, Seen | None]
@@ -108,6 +110,8 @@ def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
         with_text = live is not None and read(live.cargo.properties) is not None
         tally.records += with_text
         tally.passed += live is not None
+        if held is not None and len(key) > 1:
+            tally.tenants[str(key[0])] = tally.tenants.get(str(key[0]), 0) + 1
         tally.held += held is not None and (held.vector is not None if sides.deep else with_text)
         wrong = fault(live, held, read=read, sides=sides)
         if wrong is not None:

@@ -9,14 +9,12 @@ from .frozen.adapting import adapt, adapter_fits
 from .ladder import ADAPTERS, Rung, Standing, worth_climbing
 from .lessons.pairs import answers_read
 from .opening import replayed
+from .plan import SHORT_S
 from .tuning.tune import trained_weights, tune
 from .workshop import Workshop
 
 FIRST_SHARE: Final = 0.45
 """Of what is left, for the first fine-tuning where a second is to follow: that gained more than more of the same pairs."""
-
-SECOND_S: Final = 300.0
-"""Budgets below this make one fine-tuning: mining and what is asked afterwards would leave a second one too few updates."""
 
 STEP_BACK: Final = 1.2
 """Of the time that validation and guard took before, kept for asking both once more nearer to the base."""
@@ -61,7 +59,7 @@ def _tuned(shop: Workshop, rung: Rung) -> Standing:
 
 def _two(shop: Workshop) -> bool:
     """Whether a second fine-tuning is to follow: only where there is time for two passes over the pairs."""
-    if Rung.SECOND not in shop.settings.rungs or shop.clock.share(1) < SECOND_S:
+    if Rung.SECOND not in shop.settings.rungs or shop.clock.share(1) < SHORT_S:
         return False
     answers = answers_read(shop.lesson.pairs)
     return shop.answers_in(shop.clock.share(1), asked=len(shop.lesson.pairs) / answers) >= 2 * answers

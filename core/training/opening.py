@@ -44,7 +44,7 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
     _look_ahead(settings)
     asked, settings = settings.rungs, _within_reach(settings)
     progress("load", 0, 1)
-    import_torch()
+    _imported(settings)
     began = time.perf_counter()
     learner = load_base(settings, device=device)
     loading = time.perf_counter() - began
@@ -81,6 +81,13 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
     )
     _measure_base(shop)
     return shop
+
+
+def _imported(settings: TrainSettings) -> None:
+    """What is imported once takes longer than loading a small model, and is no measure of reading the trained one back."""
+    import_torch()
+    if not is_fixed(settings.base):
+        import sentence_transformers  # noqa: F401 - for its effect on the next import
 
 
 def _look_ahead(settings: TrainSettings) -> None:

@@ -51,6 +51,10 @@ MOST_POOL: Final = 20_000
 UNBOUNDED_GUARD: Final = 300
 """Questions of the guard where no budget is given."""
 
+SHORT_S: Final = 300.0
+"""Budgets below this make one fine-tuning and ask nothing that can be left out: mining for a second would leave it too few
+updates, and one more validation on the way back to the base is a twelfth of them."""
+
 WARM_UP: Final = 0.1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,9 @@ from ..sync import Worker
 
 SAMPLE: Final = 300
 """Rows encoded again: with none bad among them, at most 1 % of all rows are (95 % confidence)."""
+
+Part = Mapping[str, object]
+"""What a search is confined to: nothing, or one tenant."""
 
 QUERIES: Final = 64
 """Searches of the recall and latency checks: 640 neighbours, so that a recall of 0.95 is known to about ±0.02."""
@@ -87,3 +91,12 @@ def source_queries(scene: Scene) -> Vectors | None:
     if scene.source.space is None or not scene.store.built(scene.source.name):
         return None
     return encoder_for(scene.source, scene.encoders).encode(scene.questions, Role.QUERY)
+
+
+def spread(parts: Sequence[Part], count: int) -> dict[int, tuple[Part, list[int]]]:
+    """Which of ``count`` queries are searched in which part: every query once, and every part at least with one."""
+    turns = range(max(len(parts), count)) if parts and count else range(0)
+    found: dict[int, tuple[Part, list[int]]] = {}
+    for turn in turns:
+        found.setdefault(turn % len(parts), (parts[turn % len(parts)], []))[1].append(turn % count)
+    return found

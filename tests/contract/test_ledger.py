@@ -416,3 +416,17 @@ def test_eight_writers_beside_a_payer_leave_both_sides_equal(ledger, another, qu
     assert crossed, "nobody met anybody: this has shown nothing"
     assert sites.differing(keys) == set()
     assert (ledger.owed(ALIAS), all(sites.get(LIVE, of) for of in keys)) == (0, True)
+
+
+def test_what_living_writers_are_just_writing_can_be_left_out_and_nothing_else(ledger, another):
+    other = another()
+    ledger.intend(ALIAS, [key(1), key(2)], first=LIVE)
+    assert (ledger.owed(ALIAS), ledger.owed(ALIAS, underway=False)) == (2, 0)
+    assert other.owed(ALIAS, underway=False) == 0, "also for another process"
+    other.owe(ALIAS, [key(2)])
+    assert ledger.owed(ALIAS, underway=False) == 1, "an open entry of the same key counts"
+    (payment,) = other.intend(ALIAS, [key(3)], first="")
+    assert ledger.owed(ALIAS, underway=False) == 2, "a payment may write what is old"
+    other.settle(ALIAS, [payment])
+    ledger.close()
+    assert other.owed(ALIAS, underway=False) == 2, "who has ended writes no more"

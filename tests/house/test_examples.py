@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from weaviate_server import one_node
 
 pytestmark = [pytest.mark.story, pytest.mark.model]
 
@@ -39,9 +40,21 @@ SHOWN = {
     ],
 }
 
+ON_WEAVIATE = {
+    "06_weaviate.py": [
+        "after:  No coffee is drunk in the machine room.",
+        "vector lengths don't match",
+        "back:   No coffee and no tea",
+        "again:  No coffee and no tea",
+        "gave its name to Handbook_1_",
+        "leads there too: True",
+    ]
+}
+"""Those that want a server of their own."""
+
 
 def test_every_numbered_example_is_run_here():
-    assert sorted(SHOWN) == sorted(path.name for path in EXAMPLES.glob("[0-9]*"))
+    assert sorted([*SHOWN, *ON_WEAVIATE]) == sorted(path.name for path in EXAMPLES.glob("[0-9]*"))
 
 
 def test_the_examples_show_what_they_say(run: Callable[..., str]):
@@ -52,3 +65,12 @@ def test_the_examples_show_what_they_say(run: Callable[..., str]):
             assert words in said[name], f"{name} did not say {words!r}:\n{said[name]}"
     space = {line.split()[0]: line.split()[1] for line in said["02_migrate_and_roll_back.py"].splitlines()}
     assert space["before"] == space["back"] != space["after"] == space["written"] == space["forward"], "forward, back, forward"
+
+
+@pytest.mark.weaviate
+@pytest.mark.parametrize("name", ON_WEAVIATE)
+def test_an_example_on_weaviate_shows_what_it_says(name: str, run: Callable[..., str]):
+    with one_node() as node:
+        said = run(sys.executable, f"examples/{name}", str(node.rest), str(node.grpc))
+    for words in ON_WEAVIATE[name]:
+        assert words in said, f"{name} did not say {words!r}:\n{said}"

@@ -386,6 +386,15 @@ def test_the_commands_print_one_object_and_end_with_the_right_status(
     assert capsys.readouterr().out == ""
 
 
+def test_a_budget_ends_a_course_that_would_go_on_for_days(run: Callable[..., Trained]) -> None:
+    """What it took is no matter of a test on a busy machine; that it ended with its rate at zero long before its epochs is."""
+    trained = run(epochs=1000, batch=2, minutes=0.4, evaluations=1, patience=100)
+
+    assert trained.facts.get("fine-tune steps", 0) < 1000 * 16 / 2  # none at all where loading took all the time
+    assert trained.seconds < 3 * 24
+    assert {point.rung for point in trained.curve} <= {"base", "fine-tune"}
+
+
 def test_names_that_the_base_has_never_seen_are_learnt(tmp_path: Path, place: Path) -> None:
     """On test questions in wordings that were not taught, the tuned model is far above the base, its interval clear of zero."""
     topics = [f"This service takes care of {topic}." for topic in TOPICS]

@@ -88,6 +88,14 @@ def test_the_point_that_gains_most_is_kept_where_several_hold() -> None:
     assert best_of(tried).alpha == 0.75
 
 
+def test_what_is_within_noise_of_the_best_gives_way_to_what_was_trained_in_full() -> None:
+    noisy = {1.0: 0.6 + NOISE, 0.75: 0.601 + np.roll(NOISE, 1)}
+    tried = [Standing(rung=Rung.TUNE, scores=marks, guard=None, alpha=alpha, step=1) for alpha, marks in noisy.items()]
+
+    assert tried[1].mean > tried[0].mean
+    assert best_of(tried).alpha == 1.0
+
+
 def test_nothing_is_sound_where_every_point_forgets() -> None:
     tried = swept(dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.6), dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.5))
 

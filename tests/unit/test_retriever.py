@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -180,3 +183,28 @@ def test_a_connection_is_not_left_open_when_the_alias_has_no_name(closed):
     with pytest.raises(BadValue):
         Retriever.connect("memory:", "")
     assert len(closed) == 1
+
+
+LEAVES = """
+import time
+from costless import HashEncoder
+from transvase.core.declaration import Declaration
+from transvase.core.preload import Encoders
+
+NEW = HashEncoder("new")
+
+def slow(name):
+    time.sleep(0.5)
+    print("loaded", flush=True)
+    return NEW
+
+facts = {"text": "body", "width": 32, "metric": "cosine", "form": "vector"}
+Encoders(slow).begin(Declaration(name="docs_1", space=NEW.space, encoder="new", **facts))
+"""
+
+
+def test_a_program_that_ends_lets_a_model_be_loaded_to_its_end():
+    """Taking the thread away in the middle of a load aborts the process where the runtime is C++."""
+    tests = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, cwd=tests, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "loaded"), done.stderr

@@ -46,36 +46,37 @@ class Journey:
     gallows: Gallows
     texts: dict[int, str] = field(default_factory=lambda: {i: text_of(i) for i in range(ROWS)})
     steps: list[int] = field(default_factory=list)
+    moves: tuple[str, ...] = MOVES
     mirror: Mirror | None = None
 
     def write(self, at: int) -> None:
         """What the application does before the move with this number is made (again)."""
-        news = {at: f"edited before move {at}", 100 + at: f"new before move {at}"}
+        news = {at: f"edited before move {at}", 1_000 + at: f"new before move {at}"}
         if not self._adopted():
             for number, text in news.items():
                 self.walk.write(number, text, to=self.walk.table)
-            self.walk.application.delete(self.walk.table, uid(20 + at))
+            self.walk.application.delete(self.walk.table, uid(ROWS - 1 - at))
         else:
             mirror = self._mirror()
             mirror.update(uid(at), {"body": news[at]})
-            mirror.insert({"body": news[100 + at], "team": "red"}, uuid=uid(100 + at))
-            mirror.delete(uid(20 + at))
+            mirror.insert({"body": news[1_000 + at], "team": "red"}, uuid=uid(1_000 + at))
+            mirror.delete(uid(ROWS - 1 - at))
         self.texts.update(news)
-        del self.texts[20 + at]
-        if MOVES[at] in UNSEEN:
+        del self.texts[ROWS - 1 - at]
+        if self.moves[at] in UNSEEN:
             live = self.walk.store.alias(self.walk.alias).live
-            text = self.texts[200 + at] = f"past the Mirror before move {at}"
-            self.walk.write(200 + at, text, to=live.name, by=live.encoder or "")
+            text = self.texts[2_000 + at] = f"past the Mirror before move {at}"
+            self.walk.write(2_000 + at, text, to=live.name, by=live.encoder or "")
 
     def again(self, at: int) -> None:
         """The same word once more; a refusal is right only where the move had been made already."""
-        end = self.gallows.make(self.walk, MOVES[at])
+        end = self.gallows.make(self.walk, self.moves[at])
         assert end.signal == 0
         if end.said:
             assert end.said.startswith(("IllegalMove", "NotReady")), end.said
             migration = self.walk.store.journal.load(self.walk.alias)
             assert migration is not None
-            assert migration.phase is LEADS_TO[MOVES[at]], end.said
+            assert migration.phase is LEADS_TO[self.moves[at]], end.said
         self.steps.append(end.steps)
 
     def whole(self, at: int) -> None:
@@ -86,14 +87,14 @@ class Journey:
         assert (walk.store.outbox(walk.alias).owed(), walk.store.ledger.doubts(walk.alias)) == (0, [])
         assert walk.named() == seen.live.name
         wanted = {uid(number): text for number, text in self.texts.items()}
-        sides = [seen.live] if seen.shadow is None or at < MOVES.index("fill") else [seen.live, seen.shadow]
+        sides = [seen.live] if seen.shadow is None or at < self.moves.index("fill") else [seen.live, seen.shadow]
         for side in sides:
             assert side.encoder is not None
             assert strange_vectors(reader, side.name, encoder(side.encoder), side.width) == []
         held = {uuid: one["properties"]["body"] for uuid, one in reader.objects(seen.live.name).items()}
         assert held == wanted
         if len(sides) == 2:
-            late = f"{uid(200 + at)}"
+            late = f"{uid(2_000 + at)}"
             assert [one for one in differences(reader, *(side.name for side in sides)) if late not in one] == []
 
     def state(self) -> dict[str, Any]:

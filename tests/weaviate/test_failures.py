@@ -153,6 +153,21 @@ def test_times_that_are_not_indexed_are_named(connection: Connection, make: Call
     assert "indexTimestamps" in str(error)
 
 
+@pytest.mark.parametrize(("operator", "index"), [("IS_NULL", "nullstate"), ("EQUAL", "indexFilterable")])
+def test_a_condition_without_an_index_says_which(
+    connection: Connection, make: Callable[..., str], operator: str, index: str
+) -> None:
+    name = make(properties=[{"name": "shade", "dataType": ["text"], "indexFilterable": False, "indexSearchable": False}])
+    put(connection, name, 3)
+    value = {"value_boolean": True} if operator == "IS_NULL" else {"value_text": "dark"}
+    target = base_pb2.FilterTarget(property="shade")
+    filters = base_pb2.Filters(operator=getattr(base_pb2.Filters, f"OPERATOR_{operator}"), target=target, **value)
+    request = search_get_pb2.SearchRequest(collection=name, limit=1, filters=filters, uses_127_api=True)
+    error = raised(lambda: connection.search(request, index=name))
+    assert isinstance(error, Unfit), error
+    assert index.casefold() in str(error).casefold()
+
+
 def test_what_is_there_already_and_what_a_reference_misses(connection: Connection, make: Callable[..., str]) -> None:
     first = make()
     error = raised(lambda: connection.rest("POST", "/schema", body={"class": first}))
@@ -327,6 +342,8 @@ def test_every_kind_that_the_table_knows_has_a_sentence_said_above() -> None:
         Kind.NO_TENANT,
         Kind.TENANT_NEEDED,
         Kind.UNTIMED,
+        Kind.UNINDEXED,
+        Kind.MODULE,  # said in test_pinning, where there is a module
         Kind.STRANGER,
         Kind.FORBIDDEN,
     }

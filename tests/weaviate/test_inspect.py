@@ -98,7 +98,7 @@ def test_what_is_not_there_is_named_beside_what_is(connection: Connection, docs:
         inspected(connection, proposal("Nowhere"))
     with pytest.raises(UnknownName, match="default, second"):
         inspected(connection, proposal(docs, vector="third"))
-    with pytest.raises(UnknownName, match="the key of .* is uuid"):
+    with pytest.raises(UnknownName, match=r"the key of .* is uuid"):
         inspected(connection, proposal(docs, key=("id",)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transvase.core.errors import BadValue, SpaceMismatch, Superseded, UnknownName
+from transvase.core.errors import BadValue, SpaceMismatch, Superseded, Unfit, UnknownName
 from transvase.core.space import Vectors
 from weaviate_objects import NEW, OLD, WIDTH, Plot, encoded, plotted, uid, vector
 from weaviate_server import Node
@@ -113,3 +113,31 @@ def test_building_waits_for_what_is_queued_and_is_over_at_once_here(plot: Plot) 
 
 
 # ---------------------------------------------------------------- sweeping
+
+
+def test_a_condition_that_no_index_is_kept_for_is_named_with_its_setting(server: Node, tmp_path: Path) -> None:
+    properties = [
+        {"name": "body", "dataType": ["text"]},
+        {"name": "team", "dataType": ["text"], "indexFilterable": False},
+        {"name": "shade", "dataType": ["text"], "indexFilterable": False, "indexSearchable": False},
+        {"name": "pages", "dataType": ["int"], "indexFilterable": False},
+        {"name": "chapters", "dataType": ["int"], "indexFilterable": False, "indexRangeFilters": True},
+    ]
+    for nulls in (False, True):
+        with plotted(server, tmp_path, properties=properties, invertedIndexConfig={"indexNullState": nulls}) as plot:
+            full = {"body": "one", "team": "red", "shade": "dark", "pages": 7, "chapters": 3}
+            plot.write(1, "one", properties=full)
+            plot.write(2, "two", properties={"body": "two"})
+            index, query = plot.index(plot.live), encoded(OLD, ["one"], WIDTH)
+            for where in ({"team": "red"}, {"chapters": 3}):
+                assert [hit.key for hit in index.search(query, 5, where=where).hits] == [(uid(1),)]
+            for where, words in (({"shade": "dark"}, "values of shade .*indexFilterable"), ({"pages": [7]}, "values of pages")):
+                with pytest.raises(Unfit, match=words):
+                    index.search(query, 5, where=where)
+            if nulls:
+                assert [hit.key for hit in index.search(query, 5, where={"team": None}).hits] == [(uid(2),)]
+            else:
+                for where in ({"team": None}, {"team": ["red", None]}):
+                    with pytest.raises(Unfit, match=r"indexNullState is off.*team = null"):
+                        index.search(query, 5, where=where)
+            assert [hit.key for hit in index.search(query, 5, where={"team": None}, exact=True).hits] == [(uid(2),)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,12 +40,23 @@ class MirroredTenants:
         self._of(course.live.site).add(states)
 
     def update(self, tenants: object) -> None:
-        """Bring tenants to other states on both sides."""
+        """Bring tenants to other states on both sides: the shadow first, whose refusal is raised with nothing changed."""
         states = _states(tenants)
         course = self.desk.course()
-        self._of(course.live.site).bring(states)
-        if course.shadow is not None:
-            self._beside(course, lambda side: side.bring(states), "changed")
+        live = self._of(course.live.site)
+        if course.shadow is None:
+            live.bring(states)
+            return
+        shadow = self._of(course.shadow.site)
+        live.mirrored(shadow)  # somebody else may have made one on the live side alone
+        before = {name: state for name, state in shadow.statuses().items() if name in states}
+        try:
+            shadow.bring(states)
+            live.bring(states)
+        except TransvaseError:
+            with suppress(TransvaseError):  # the first failure is the one to be told; of several tenants some may have changed
+                shadow.bring(before)
+            raise
 
     def remove(self, tenants: object) -> None:
         """Remove tenants with all that they hold. While there is a shadow their keys are noted first, however many those are."""
@@ -80,7 +92,7 @@ class MirroredTenants:
         return list(found)
 
     def _beside(self, course: Course, act: Callable[[Tenants], None], done: str) -> bool:
-        """The same on the shadow. Its failure is nobody's error: a write, the worker or reconciliation does it again."""
+        """The same on the shadow. Its failure is nobody's error: a write makes the tenant there, what is owed empties it."""
         assert course.shadow is not None, "called only where there is one"
         try:
             act(self._of(course.shadow.site))

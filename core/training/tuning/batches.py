@@ -18,7 +18,7 @@ from transvase.core.training.lessons.pairs import ASKED
 from transvase.core.training.lessons.table import Stake
 
 THREAD: Final = 8
-"""Look-alikes stand together in threads of one answer in so many of a batch's."""
+"""A batch's answers stand together with their look-alikes in threads of one in so many of them."""
 
 
 @dataclass(frozen=True, slots=True)

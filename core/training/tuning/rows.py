@@ -67,7 +67,7 @@ def _with_negatives(shop: Workshop, pairs: list[Pair], *, rung: Rung) -> Table:
     unbounded = not math.isfinite(seconds)
     mining = Mining(
         count=count,
-        pool=MOST_POOL if unbounded else int(seconds * shop.texts_per_s),
+        pool=MOST_POOL if unbounded else int(seconds * shop.texts_per_s * MINED_A_TEXT - QUESTION * len(pairs)),
         seconds=seconds,
         lexical=True,
         seed=settings.seed,

@@ -14,7 +14,7 @@ from transvase.core.space import Role
 from transvase.core.training.ladder import Rung, Standing
 from transvase.core.training.lessons.table import Table
 from transvase.core.training.lessons.teacher import taught
-from transvase.core.training.plan import Pace, batch_size
+from transvase.core.training.plan import SHORT_S, Pace, batch_size
 from transvase.core.training.weights.forgetting import best_of, between, sweep
 from transvase.core.training.workshop import Workshop
 
@@ -39,7 +39,7 @@ def tune(
 ) -> Standing:
     """Fine-tune from the weights ``start`` for at most ``seconds``, sweep towards the base, and give the best standing.
 
-    Where it is not the ``last`` under a budget, the sweep ends at the first point that holds: the time is the next one's.
+    Under a short budget, or where it is not the ``last`` under any, the sweep ends at the first point that holds.
     The weights as trained lie in ``trained_weights``; those in memory are undefined afterwards.
     """
     settings, began = shop.settings, shop.clock.elapsed
@@ -78,7 +78,7 @@ def tune(
     steps = course.curve[-1].step
     passes = steps * ranks.count() / count(stakes, size=int(str(shop.facts[f"{rung} batch"])))
     shop.facts |= {f"{rung} steps": steps, f"{rung} rows": len(table), f"{rung} seen": round(passes * len(table))}
-    return _swept(shop, rung, course, further=last or shop.clock.budget_s is None)
+    return _swept(shop, rung, course, further=(last or shop.clock.budget_s is None) and shop.clock.share(1) >= SHORT_S)
 
 
 def batch_of(shop: Workshop, rung: Rung, answers: int, *, asked: float, seconds: float) -> int:

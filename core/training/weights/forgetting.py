@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from transvase.core.evaluation.metrics import Scores
-from transvase.core.training.ladder import GUARD_LOSS, Rung, Standing, holds
+from transvase.core.training.ladder import GUARD_LOSS, Rung, Standing, ahead, holds
 
 ALPHAS: Final = (1.0, 0.75, 0.5, 0.25)
 
@@ -62,8 +62,14 @@ def _bearable(last: Standing, before: float | None) -> float:
 
 
 def best_of(tried: Sequence[Standing]) -> Standing:
-    """The sound one that gains most; where none is sound, the one that gains most."""
-    return max(tried, key=lambda standing: (not standing.fault, standing.mean))
+    """Of the sound ones that are within one standard error of the best the one nearest to what was trained.
+
+    As with checkpoints, the highest of a few noisy marks is no reason to give up what was learnt. Where none is sound, the one
+    that gains most.
+    """
+    best = max(tried, key=lambda standing: (not standing.fault, standing.mean))
+    near = [one for one in tried if bool(one.fault) == bool(best.fault) and not ahead(best.scores, one.scores)]
+    return best if best.fault else max(near, key=lambda standing: standing.alpha)
 
 
 def between(base: Mapping[str, Any], tuned: Mapping[str, Any], *, alpha: float) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""A cluster of three as its tests speak of it: its address, who leads, who follows, and whether all are together again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import httpx
+import pytest
+from weaviate_server import Node
+
+
+def url_of(nodes: Sequence[Node]) -> str:
+    hosts = ",".join(f"127.0.0.1:{one.rest}" for one in nodes)
+    return f"weaviate://{hosts}?grpc={','.join(str(one.grpc) for one in nodes)}"
+
+
+def statistics(node: Node) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = httpx.get(f"http://127.0.0.1:{node.rest}/v1/cluster/statistics", timeout=20).json()[
+        "statistics"
+    ]
+    return found
+
+
+def leader(nodes: Sequence[Node]) -> Node:
+    """The node that leads now, as one that runs says."""
+    for one in statistics(next(node for node in nodes if node.running)):
+        if one["raft"]["state"] == "Leader":  # type: ignore[index]
+            return next(node for node in nodes if node.name == one["name"])
+    raise AssertionError("nobody leads")
+
+
+def follower(nodes: Sequence[Node]) -> Node:
+    """A node that does not lead, and is not the one that the application uses."""
+    leads = leader(nodes)
+    return next(node for node in nodes[1:] if node is not leads)
+
+
+def whole(nodes: Sequence[Node]) -> None:
+    """Wait until every node sees all the others."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if all(len(statistics(node)) == len(nodes) for node in nodes):
+                return
+        except (httpx.HTTPError, KeyError):
+            pass
+        time.sleep(0.2)
+    pytest.fail("the cluster did not come together")
