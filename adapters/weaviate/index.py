@@ -215,10 +215,7 @@ class WeaviateIndex:
 
     def parts(self) -> tuple[Mapping[str, object], ...]:
         """The tenants that are awake; one part for all where there are none. A search wakes nobody."""
-        if not self._setting.shape(self._declaration.site).tenants:
-            return ({},)
-        statuses = Tenants(self._setting.connection, self._declaration.site).statuses()
-        return tuple({TENANT: name} for name, state in statuses.items() if state is Activity.ACTIVE)
+        return awake(self._setting, self._declaration.site)
 
     def reads(self) -> Reads:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
@@ -243,6 +240,14 @@ def queued(setting: Setting, site: str) -> int:
     shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
     waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
     return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
+
+
+def awake(setting: Setting, site: str) -> tuple[Mapping[str, object], ...]:
+    """A condition for each tenant that is awake; an empty one for a collection without tenants."""
+    if not setting.shape(site).tenants:
+        return ({},)
+    statuses = Tenants(setting.connection, site).statuses()
+    return tuple({TENANT: name} for name, state in statuses.items() if state is Activity.ACTIVE)
 
 
 def remarks(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:

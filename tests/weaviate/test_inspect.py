@@ -105,7 +105,7 @@ def test_what_is_not_there_is_named_beside_what_is(connection: Connection, docs:
 def test_a_property_is_no_key_and_no_vector(connection: Connection, docs: str) -> None:
     with pytest.raises(Unfit, match="title does not identify the objects"):
         inspected(connection, proposal(docs, key=("title",)))
-    with pytest.raises(Unfit, match="title .*is a property"):
+    with pytest.raises(Unfit, match=r"title .*is a property"):
         inspected(connection, proposal(docs, vector="title"))
 
 

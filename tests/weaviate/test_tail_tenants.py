@@ -1,4 +1,4 @@
-"""What strangers write into twenty tenants, some of them asleep, while the alias moves; and what becomes of the tenants' states."""
+"""What strangers write into twenty tenants, some of them asleep, while the alias moves; and the states of the tenants."""
 
 from __future__ import annotations
 

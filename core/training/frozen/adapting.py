@@ -5,6 +5,7 @@ Everything it needs is encoded once, by the base: what validation and mining rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -74,7 +75,7 @@ def adapt(shop: Workshop, rung: Rung) -> Standing:
         ask_guard=guarded,
         fault=fault,
         before=shop.base.guard,
-        room=lambda: True,
+        room=lambda: math.inf,
     )
     for standing in tried:
         shop.run.log("standing", standing.as_json())

@@ -158,6 +158,10 @@ def _swept(shop: Workshop, rung: Rung, course: Course, *, further: bool) -> Stan
     """Standings on the way back to the base; the best of them."""
     tuned, faults = trained_weights(shop, rung), dict[float, str]()
 
+    def ask_guard(alpha: float) -> float | None:
+        shop.learner.restore(between(shop.weights, tuned, alpha=alpha))
+        return shop.ask_guard()
+
     def ask(alpha: float) -> Scores:
         shop.learner.restore(between(shop.weights, tuned, alpha=alpha))
         if alpha == 1.0:
@@ -171,7 +175,7 @@ def _swept(shop: Workshop, rung: Rung, course: Course, *, further: bool) -> Stan
         rung,
         step=course.best_step,
         ask=ask,
-        ask_guard=lambda _: shop.ask_guard(),
+        ask_guard=ask_guard,
         fault=lambda alpha: faults[alpha],
         before=shop.base.guard,
         room=lambda: shop.left / (shop.exam_s + shop.guard_s),

@@ -31,34 +31,44 @@ def sweep(
     """Standings along the line, from as trained towards the base, as far as it pays and there is ``room`` for (points).
 
     ``ask`` gives validation at a weight, ``ask_guard`` the guard's mean there (None: not asked), ``fault`` what else speaks
-    against it. Once a point holds, the sweep ends at the first that gains less, or at once where nothing ``further`` is wanted.
-    Where there is room for one more only, those are passed over that would still forget too much if it went by the weight.
+    against it, once validation was asked. Once a point holds, the sweep ends at the first that gains less, or at once where
+    nothing ``further`` is wanted. On the way back for the guard's sake it is asked first, for validation is dearer; and where
+    there is hardly room, weights are passed over at which it would probably still lose too much.
     """
     tried: list[Standing] = []
+    lost: tuple[float, float] | None = None
     for alpha in alphas:
-        left = room() if tried else math.inf
-        if left < 2 and min(alphas) < alpha and alpha > _bearable(tried[-1], before):
-            continue
-        if left < 1:
-            break
         sound = [standing for standing in tried if not standing.fault]
-        if sound and not further:
+        left = room() if tried else math.inf
+        if not sound and lost and left < 2 and min(alphas) < alpha and alpha > _bearable(*lost):
+            continue
+        if left < 1 or (sound and not further):
             break
-        scores = ask(alpha)  # before the guard and the fault: it puts the weights there
+        guard = ask_guard(alpha) if lost and not sound else None
+        if guard is not None and not holds(guard, before):
+            lost = alpha, _lost(guard, before)
+            continue
+        scores = ask(alpha)
         if sound and scores.mean() <= max(standing.mean for standing in sound):
             break
-        guard, wrong = ask_guard(alpha), fault(alpha)
-        if not wrong and not holds(guard, before) and guard is not None and before is not None:
-            wrong = f"the general guard lost {before - guard:.3f} NDCG@10 (at most {GUARD_LOSS} is allowed)"
+        guard, wrong = ask_guard(alpha) if guard is None else guard, fault(alpha)
+        if not holds(guard, before):
+            lost = alpha, _lost(guard, before)
+            wrong = wrong or f"the general guard lost {lost[1]:.3f} NDCG@10 (at most {GUARD_LOSS} is allowed)"
         tried.append(Standing(rung=rung, scores=scores, guard=guard, alpha=alpha, step=step, fault=wrong))
     return tried
 
 
-def _bearable(last: Standing, before: float | None) -> float:
-    """The weight at which the guard would lose no more than it may, judged by what it lost at the last; 1 where that holds."""
-    if holds(last.guard, before) or last.guard is None or before is None:
-        return 1.0
-    return last.alpha * GUARD_LOSS / (before - last.guard)
+def _lost(guard: float | None, before: float | None) -> float:
+    return 0.0 if guard is None or before is None else before - guard
+
+
+def _bearable(alpha: float, lost: float) -> float:
+    """The weight at which the guard would lose no more than it may, if what it lost at ``alpha`` grew with the weight's square.
+
+    That is how it goes between two minima; it only says where to look, for the guard is asked there.
+    """
+    return alpha * math.sqrt(GUARD_LOSS / lost)
 
 
 def best_of(tried: Sequence[Standing]) -> Standing:
