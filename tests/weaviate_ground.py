@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.credentials import Credentials
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from weaviate_server import Node, needed, node, place, running
 
 

@@ -24,12 +24,12 @@ import httpx
 from transvase.adapters.ledger import connect
 from transvase.adapters.ledger.flushing import Flusher
 from transvase.adapters.ledger.sqlite import SqlitePages
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.line import Line
 from transvase.adapters.weaviate.mirror import Mirror
-from transvase.adapters.weaviate.setting import Setting
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
+from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.declaration import Alias, Declaration, Source
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Application, Plot, uid

@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 from transvase.adapters import ledger
 from transvase.adapters.weaviate import WeaviateStore
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import connected
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import connected
 from transvase.core.errors import UnknownName
 from transvase.core.ports import Alias, Declaration, Proposal, Source, Store
 from transvase.core.record import Key

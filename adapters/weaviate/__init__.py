@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from transvase.adapters import ledger
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import connected
 
-from .address import Address
-from .connection import connected
 from .store import WeaviateStore
 
 

@@ -8,25 +8,24 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from transvase.adapters.ledger import Ledger
+from transvase.adapters.weaviate.collections import outlook as prospects
+from transvase.adapters.weaviate.collections.control import Control
+from transvase.adapters.weaviate.collections.inspect import FORM, inspected
+from transvase.adapters.weaviate.collections.names import physical
+from transvase.adapters.weaviate.collections.schema import WIDEST, schema_of
+from transvase.adapters.weaviate.objects.corpus import WeaviateCorpus
+from transvase.adapters.weaviate.objects.index import WeaviateIndex
+from transvase.adapters.weaviate.objects.outbox import WeaviateOutbox
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.switching import aliases, lifecycle, pointing, retiring
+from transvase.adapters.weaviate.switching import witness as witnesses
+from transvase.adapters.weaviate.switching.aliases import Known, Realm
+from transvase.adapters.weaviate.switching.pinning import Pins
+from transvase.adapters.weaviate.switching.watch import Watch
+from transvase.adapters.weaviate.wire import pressure as pressures
+from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.errors import Superseded, TransvaseError
 from transvase.core.ports import Alias, Declaration, Journal, Outlook, Proposal, Switch
-
-from . import aliases, lifecycle, pointing, retiring
-from . import outlook as prospects
-from . import pressure as pressures
-from . import witness as witnesses
-from .aliases import Known, Realm
-from .connection import Connection
-from .control import Control
-from .corpus import WeaviateCorpus
-from .index import WeaviateIndex
-from .inspect import FORM, inspected
-from .names import physical
-from .outbox import WeaviateOutbox
-from .pinning import Pins
-from .schema import WIDEST, schema_of
-from .setting import Setting
-from .watch import Watch
 
 
 class WeaviateStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,10 @@ _TEXTS: Final = 16
 """Texts that a speed is measured on, after as many to warm up."""
 
 
+_READ: Final = 1200
+"""Characters of a text that count for how long its encoding takes: some 256 tokens."""
+
+
 def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progress: Progress) -> Workshop:
     """Read the data, load the base, and measure what it reaches. Misuse for what is faulty, EncoderFailed for a model."""
     lesson = prepare(settings.data, seed=settings.seed)
@@ -60,7 +65,7 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
     if clock.budget_s:
         speed = run.decided("texts-per-s", measure=lambda: _texts_per_s(learner, lesson, seed=settings.seed))
     exam = draw(lesson.validation, size=exam_size(clock, texts_per_s=speed), seed=settings.seed)
-    guard, notes = _guard(settings, clock, speed=speed)
+    guard, notes = _guard(settings, clock, lesson, speed=speed)
     shelf = Shelf(learner)
     shop = Workshop(
         settings=settings,
@@ -176,12 +181,22 @@ def _measure_base(shop: Workshop) -> None:
     shop.run.log("standing", shop.base.as_json())
 
 
-def _guard(settings: TrainSettings, clock: Clock, *, speed: float) -> tuple[Exam | None, list[str]]:
+def _guard(settings: TrainSettings, clock: Clock, lesson: Lesson, *, speed: float) -> tuple[Exam | None, list[str]]:
     """The guard in a size that the time allows; None, with a note, where that is too small to see anything."""
+    least = whole(guard_set(settings.guard, size=LEAST, seed=settings.seed))
+    speed *= _letters([document.content for document in lesson.documents]) / _letters(least.documents)
     size = guard_size(clock, texts_per_s=speed, crowd=CROWD)
     if size < LEAST and LEAST * (CROWD + 1) / max(speed, 1e-9) * 2 > clock.share(0.2) - RESERVE_S / 5:
         return None, ["no time to ask a general guard: what was forgotten is not known; give the run more --minutes"]
     return whole(guard_set(settings.guard, size=max(LEAST, size), seed=settings.seed)), []
+
+
+def _letters(texts: Sequence[str]) -> float:
+    """Mean length of a text in characters, cut where most models stop reading: encoding takes about as long as that.
+
+    A speed measured on the records of a collection of intents (15 letters) made a guard of documentation take 35 seconds.
+    """
+    return max(1.0, float(np.mean([min(len(text), _READ) for text in texts])))
 
 
 def _texts_per_s(learner: Learner, lesson: Lesson, *, seed: int) -> float:

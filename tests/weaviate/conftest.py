@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection, connected
-from transvase.adapters.weaviate.credentials import Credentials
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection, connected
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from weaviate_ground import Guarded, guarded_node, self_provided
 from weaviate_objects import Plot, plotted
 from weaviate_server import Node, one_node

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transvase.adapters.weaviate.address import Address, Host
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.names import alias_name, canonical, is_class_name, object_id, physical
+from transvase.adapters.weaviate.collections.names import alias_name, canonical, is_class_name, object_id, physical
+from transvase.adapters.weaviate.wire.address import Address, Host
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.core.errors import BadValue
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from transvase.adapters.weaviate import agreement, pointing
+from transvase.adapters.weaviate.switching import agreement, pointing
 from transvase.core.errors import NotReady, StoreFailed
 from weaviate_cluster import follower, leader, url_of, whole
 from weaviate_server import Node, three_nodes

@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection, connected
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.failures import Kind, kind_of, retrying
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection, connected
+from transvase.adapters.weaviate.wire.credentials import Credentials
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, retrying
 from transvase.core.errors import StoreFailed, TransvaseError, Unfit
 from weaviate.proto.v1 import search_get_pb2
 from weaviate_doors import Issuer, certificate, issuing, tls_before

@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.control import AliasRow, Control
-from transvase.adapters.weaviate.names import CONTROL, object_id
+from transvase.adapters.weaviate.collections.control import AliasRow, Control
+from transvase.adapters.weaviate.collections.names import CONTROL, object_id
+from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.declaration import Declaration, Source
 from transvase.core.errors import StoreFailed, Unfit
 from transvase.core.space import Space
@@ -92,7 +92,7 @@ def test_readers_are_remembered_with_the_servers_time_until_the_index_goes(conne
 
 
 def test_more_rows_than_a_page_are_all_found(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transvase.adapters.weaviate.control.PAGE", 3)
+    monkeypatch.setattr("transvase.adapters.weaviate.collections.control.PAGE", 3)
     for number in range(7):
         Control(connection).save(replace(ROW, name=f"a{number}"))
     assert Control(connection).aliases() == [f"a{number}" for number in range(7)]

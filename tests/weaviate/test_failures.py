@@ -12,10 +12,10 @@ from typing import Any
 
 import grpc
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.failures import (
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
+from transvase.adapters.weaviate.wire.failures import (
     DOUBTFUL,
     PASSING,
     SIGNS,

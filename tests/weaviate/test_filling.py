@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.reading import Lens, page
-from transvase.adapters.weaviate.shape import shape_of
+from transvase.adapters.weaviate.collections.shape import shape_of
+from transvase.adapters.weaviate.objects.reading import Lens, page
 from transvase.core.errors import BadValue, NotReady, SpaceMismatch, Superseded
 from transvase.core.figures import Place
 from transvase.core.record import Record

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.control import AliasRow, Control
-from transvase.adapters.weaviate.inspect import inspected
-from transvase.adapters.weaviate.outlook import blind_spots, outlook
-from transvase.adapters.weaviate.schema import schema_of
+from transvase.adapters.weaviate.collections.control import AliasRow, Control
+from transvase.adapters.weaviate.collections.inspect import inspected
+from transvase.adapters.weaviate.collections.outlook import blind_spots, outlook
+from transvase.adapters.weaviate.collections.schema import schema_of
+from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.declaration import Alias, Declaration, Proposal, Source
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.space import Space

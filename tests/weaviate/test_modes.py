@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from transvase.adapters.weaviate import filling as pouring
+from transvase.adapters.weaviate.objects import filling as pouring
 from transvase.core.errors import StoreFailed
 from transvase.migrations.fill import fill
 from weaviate_gallows import small

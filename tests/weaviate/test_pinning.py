@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate import connect, pinning
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection, connected
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.failures import Kind, kind_of
-from transvase.adapters.weaviate.tenants import Activity, Tenants
+from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.switching import pinning
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection, connected
+from transvase.adapters.weaviate.wire.credentials import Credentials
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of
 from transvase.core.errors import StoreFailed
 from transvase.migrations.plan import plan
 from transvase.migrations.prove import prove

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.reading import Lens, fetch, page, pages
-from transvase.adapters.weaviate.shape import shape_of
+from transvase.adapters.weaviate.collections.shape import shape_of
+from transvase.adapters.weaviate.objects.reading import Lens, fetch, page, pages
 from transvase.core.errors import Superseded, UnknownName
 from weaviate_objects import NEW, OLD, WIDTH, Plot, collection, encoded, plotted, text_property, uid, vector
 from weaviate_server import Node, three_nodes

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate import connect, rights
+from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.collections import rights
+from transvase.adapters.weaviate.collections.rights import Permission
 from transvase.adapters.weaviate.mirror import Mirror
-from transvase.adapters.weaviate.rights import Permission
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.retriever import Retriever
 from transvase.migrations.plan import plan

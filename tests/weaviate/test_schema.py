@@ -9,10 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.schema import all_schemas, compare, derived, schema_found, schema_of, vector_kind, vector_kinds
+from transvase.adapters.weaviate.collections.schema import (
+    all_schemas,
+    compare,
+    derived,
+    schema_found,
+    schema_of,
+    vector_kind,
+    vector_kinds,
+)
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.core.errors import Superseded, Unfit, UnknownName
 from weaviate_ground import put, self_provided
 from weaviate_server import needed, node, place, running

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from transvase.adapters.weaviate import connect, pointing
-from transvase.adapters.weaviate.aliases import load
+from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.switching import pointing
+from transvase.adapters.weaviate.switching.aliases import load
 from transvase.core.connect import connect as connect_any
 from transvase.core.errors import BadValue, Moved, NotReady, StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.ports import Source
@@ -127,7 +128,7 @@ def test_the_width_of_an_empty_target_holds_before_its_first_object(walk: Walk) 
 @pytest.mark.parametrize("step", ["declared", "collection", "row"])
 def test_an_opening_that_died_is_gone_on_with(walk: Walk, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Whatever step it died after: the same again makes the target whole."""
-    from transvase.adapters.weaviate import lifecycle
+    from transvase.adapters.weaviate.switching import lifecycle
 
     walk.adopted()
     names = {"declared": "_collection", "collection": "pin", "row": None}

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate import pointing
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
 from transvase.adapters.weaviate.mirror import Mirror
-from transvase.adapters.weaviate.tenants import Activity, Tenants
+from transvase.adapters.weaviate.switching import pointing
 from transvase.core.errors import StoreFailed
 from transvase.migrations.sync import Worker
 from weaviate.classes.tenants import Tenant, TenantActivityStatus

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import Connection
-from transvase.adapters.weaviate.credentials import Credentials
-from transvase.adapters.weaviate.schema import derived, schema_of
-from transvase.adapters.weaviate.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.schema import derived, schema_of
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.core.errors import StoreFailed, Superseded, Unfit, UnknownName
 from weaviate_doors import Shelf, shelving
 from weaviate_ground import put, self_provided

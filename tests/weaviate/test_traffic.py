@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from transvase.adapters import ledger
 from transvase.adapters.weaviate import WeaviateStore
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.connection import connected
-from transvase.adapters.weaviate.credentials import Credentials
 from transvase.adapters.weaviate.mirror import Mirror
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import connected
+from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.core.declaration import Declaration, Proposal, Source
 from transvase.core.fence import Fenced
 from transvase.core.ports import Encoder, Index, Place

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transvase.adapters.weaviate.reading import Seen
-from transvase.adapters.weaviate.sweep import changed_since, swept
-from transvase.adapters.weaviate.walking import Fault, Sides, Tally, faults, merged
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.sweep import changed_since, swept
+from transvase.adapters.weaviate.objects.walking import Fault, Sides, Tally, faults, merged
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.record import Key
 from weaviate_objects import ALIAS, WIDTH, Plot, collection, plotted, uid, vector
@@ -49,7 +49,7 @@ def planted(plot: Plot) -> dict[Key, Fault]:
 
 
 def test_streams_are_merged_key_by_key() -> None:
-    from transvase.adapters.weaviate.cargo import Cargo
+    from transvase.adapters.weaviate.objects.cargo import Cargo
 
     def stream(*numbers: int) -> list[Seen]:
         return [Seen((number,), Cargo({})) for number in numbers]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.address import Address
-from transvase.adapters.weaviate.cargo import Cargo, same
-from transvase.adapters.weaviate.connection import Connection, connected
-from transvase.adapters.weaviate.reading import Lens, Seen, fetch, page
-from transvase.adapters.weaviate.shape import shape_of
-from transvase.adapters.weaviate.writing import aligned, drop, put, put_whole, restamp
+from transvase.adapters.weaviate.collections.shape import shape_of
+from transvase.adapters.weaviate.objects.cargo import Cargo, same
+from transvase.adapters.weaviate.objects.reading import Lens, Seen, fetch, page
+from transvase.adapters.weaviate.objects.writing import aligned, drop, put, put_whole, restamp
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded, TransvaseError
 from weaviate_objects import Application, Json, applied, collection, text_property, told, uid, vector
 from weaviate_rich import FULL, PHONE, PLAIN, VECTORS, objects, several

@@ -17,12 +17,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.wire.failures import in_doubt
 from transvase.core.errors import Moved, Superseded, TransvaseError
 from transvase.core.record import Key
 
-from ..cargo import Vector
-from ..failures import in_doubt
-from ..setting import Setting
 from .following import Followed, Follower
 from .late import HELD_S, Late
 from .live import Brought, nothing_done

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.texts import expression
 from transvase.core.record import Key
 from transvase.core.template import columns_of
 
-from ..cargo import Vector
-from ..texts import expression
 from .desk import Desk, Work
 from .given import Given, beacons_of
 from .live import Brought, properties

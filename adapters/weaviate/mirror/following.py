@@ -11,21 +11,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.reading import Seen, fetch, single
+from transvase.adapters.weaviate.objects.writing import drop, put
+from transvase.adapters.weaviate.wire.failures import DOUBTFUL, Kind, in_doubt, kind_said
 from transvase.core.errors import TransvaseError, UnknownName
 from transvase.core.record import Key
 from transvase.core.template import columns_of
 
-from ..cargo import Vector
-from ..failures import DOUBTFUL, Kind, in_doubt, kind_said
-from ..reading import Seen, fetch, single
-from ..tenants import Tenants
-from ..writing import drop, put
 from .live import Brought, echo
 from .sides import Course, Place, Sides
 from .wording import Wording
 
 if TYPE_CHECKING:
-    from ..connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 
 @dataclass(slots=True)

@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from transvase.adapters.weaviate.collections.schema import DEFAULT
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.core.errors import BadValue
 from transvase.core.record import Key
 from transvase.core.space import Vectors
-
-from ..cargo import Vector
-from ..schema import DEFAULT
-from ..shape import Shape
 
 Id = UUID | str
 Properties = Mapping[str, Any]

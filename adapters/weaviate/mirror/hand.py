@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.mirror import live
+from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.errors import BadValue
 from transvase.core.record import Key
 
-from ..connection import Connection
-from ..shape import Shape
-from . import live
 from .desk import Desk, Work
 from .drafts import Draft, changed
 from .given import Given, Id, Own, Properties, References, beacons_of, properties_of, uuid_of, vectors_of

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 from uuid import UUID
 
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.cargo import Cargo, Vector, carried
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.writing import DELETED_AT_ONCE, json_vectors, put, query_of
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, batch_delete_pb2, search_get_pb2
 
-from ..cargo import Cargo, Vector, carried
-from ..failures import Kind, kind_of, refusal
-from ..reading import Seen
-from ..shape import Shape
-from ..writing import DELETED_AT_ONCE, json_vectors, put, query_of
 from .given import Given
 
 if TYPE_CHECKING:
-    from ..connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 FOUND_AT_ONCE: Final = 10_000
 """What the server gives for one search, unless it is told otherwise."""

@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from uuid import UUID, uuid4
 
+from transvase.adapters.weaviate.mirror import live
+from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.core.errors import BadValue
 from transvase.core.preload import Given as Encoders
 
-from ..setting import Setting
-from . import live
 from .batch import Batches
 from .desk import Desk
 from .given import Id, Own, Properties, References

@@ -13,15 +13,14 @@ from threading import Lock
 from typing import Final
 
 from transvase.adapters.ledger.figures import Epoch
+from transvase.adapters.weaviate.collections.names import canonical
+from transvase.adapters.weaviate.collections.schema import schema_of, vector_kind, vector_kinds
+from transvase.adapters.weaviate.collections.shape import Shape, shaped
+from transvase.adapters.weaviate.objects.reading import Lens
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression
+from transvase.adapters.weaviate.objects.writing import aligned
 from transvase.core.declaration import Alias, Declaration
-
-from ..names import canonical
-from ..reading import Lens
-from ..schema import schema_of, vector_kind, vector_kinds
-from ..setting import Setting
-from ..shape import Shape, shaped
-from ..texts import expression
-from ..writing import aligned
 
 LOOKED_S: Final = 1.0
 KNOWN_S: Final = 10.0

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.objects.reading import Lens, pages
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
 
-from ..reading import Lens, pages
-from ..tenants import Activity, Tenants
 from .desk import Desk
 from .sides import Course
 

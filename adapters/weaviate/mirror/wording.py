@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, SpaceMismatch, TransvaseError
 from transvase.core.fence import Fenced
 from transvase.core.preload import Encoders, Given
 from transvase.core.space import Role, Vectors
 
-from ..cargo import Vector
 from .sides import Course
 
 LOADING_S: Final = 0.5

@@ -2,6 +2,6 @@
 
 In the order of reading: ``lesson`` (what is taught, what is asked, nothing in both), ``pairs`` (a query with one answer),
 ``table`` (pairs as rows of numbers), ``alike`` (which answers a question might be mistaken to ask for); then what is added to the
-rows before a fine-tuning: ``crops`` (questions cut out of the corpus), ``negatives`` (the rule for a hard one), ``mining`` (finding
-them with the weights of the moment, and keeping them), ``teacher`` (a cross-encoder's scores).
+rows before a fine-tuning: ``crops`` (questions cut out of the corpus), ``negatives`` (the rule for a hard one), ``mining``
+(finding them with the weights of the moment, and keeping them), ``teacher`` (a cross-encoder's scores).
 """

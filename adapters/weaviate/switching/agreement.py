@@ -12,13 +12,12 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from transvase.adapters.weaviate.wire.failures import passing
 from transvase.core.errors import TransvaseError, Unfit
 
-from .failures import passing
-
 if TYPE_CHECKING:
-    from .connection import Connection
-    from .line import Line
+    from transvase.adapters.weaviate.wire.connection import Connection
+    from transvase.adapters.weaviate.wire.line import Line
 
 ASK_S: Final = 2.0
 """How long one look at the statistics may take; whole clusters answered within 10 ms."""

@@ -12,16 +12,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from transvase.adapters.weaviate.collections.rights import ALIASES, Permission, demanded
+from transvase.adapters.weaviate.collections.schema import all_schemas
 from transvase.core.errors import NotReady, StoreFailed
 from transvase.core.ports import Declaration
 
 from .aliases import Known, Realm, known
 from .lifecycle import forget, leave, remove
-from .rights import ALIASES, Permission, demanded
-from .schema import all_schemas
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 
 def retire(realm: Realm, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:

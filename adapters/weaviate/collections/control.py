@@ -15,15 +15,15 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.declaration import Declaration, Source
 from transvase.core.errors import BadValue, StoreFailed, Superseded, TransvaseError, Unfit
 from transvase.core.space import Space
 
-from .failures import Kind, kind_of, refusal
 from .names import CONTROL, object_id
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 EDITION: Final = 1
 """Of the rows: what a later Transvase writes otherwise has another."""

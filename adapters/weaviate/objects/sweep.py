@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.core.errors import Unfit
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
 from .setting import Setting
-from .shape import Shape
 from .walking import Sides, owed
 
 OVERLAP_MS: Final = 2_000

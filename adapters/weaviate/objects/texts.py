@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.core.record import Record
 from transvase.core.template import Reading, reading
 
 from .reading import Seen
-from .shape import Shape
 
 __all__ = ["Reading", "cargo_of", "expression", "recorded"]
 

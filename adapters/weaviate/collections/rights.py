@@ -17,7 +17,7 @@ from transvase.core.errors import Unfit
 from .names import CONTROL
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 DATA: Final = ("create_data", "read_data", "update_data", "delete_data")
 COLLECTIONS: Final = ("create_collections", "read_collections", "update_collections", "delete_collections")

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from transvase.adapters.weaviate.wire.failures import passing
 from transvase.core.declaration import Declaration
 from transvase.core.errors import Superseded, TransvaseError
 from transvase.core.figures import Debt, Payment
 from transvase.core.record import Key
 
 from .cargo import Vector
-from .failures import passing
 from .filling import fitting
 from .paying import Brought, Held, Paying, read_now
 from .setting import Setting

@@ -12,22 +12,22 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from transvase.adapters.weaviate.collections.names import object_id
+from transvase.adapters.weaviate.collections.schema import Raw, schema_of, tenanted
+from transvase.adapters.weaviate.collections.shape import Shape, shaped
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.objects.cargo import Cargo
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.writing import drop, put
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.declaration import Alias
 from transvase.core.errors import SpaceMismatch, TransvaseError
 from transvase.core.record import Key
 
 from .agreement import beginnings
-from .cargo import Cargo
-from .failures import Kind, kind_of, refusal
-from .names import object_id
-from .reading import Seen
-from .schema import Raw, schema_of, tenanted
-from .shape import Shape, shaped
-from .tenants import Activity, Tenants
-from .writing import drop, put
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 A_SHARD: Final = 16
 """Objects for each shard: that none of a hundred shards is left out fails once in 90,000 times."""

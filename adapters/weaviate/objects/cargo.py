@@ -16,8 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .shape import Property, Shape
+from transvase.adapters.weaviate.collections.shape import Property, Shape
 
 Vector = NDArray[np.float32]
 """One vector, or the rows of a multi-vector."""

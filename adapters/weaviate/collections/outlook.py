@@ -16,7 +16,7 @@ from .schema import DEFAULT, WIDEST, Raw, VectorKind, all_schemas, schema_of, te
 from .tenants import Activity, Tenants, listed
 
 if TYPE_CHECKING:
-    from .connection import Connection, NodeState
+    from transvase.adapters.weaviate.wire.connection import Connection, NodeState
 
 _SAMPLE: Final = 100
 _EDGE_BYTES: Final = 8 * 1.5

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.core.declaration import Declaration
 from transvase.core.record import Key, digest_of
 from transvase.core.space import FLOOR
@@ -15,7 +16,6 @@ from .cargo import Vector, same
 from .corpus import truths
 from .reading import Seen
 from .setting import Setting
-from .tenants import Tenants
 from .texts import expression
 from .walking import ill
 from .writing import aligned, drop, put_whole, restamp

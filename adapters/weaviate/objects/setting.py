@@ -9,14 +9,14 @@ from typing import Protocol, cast
 from uuid import UUID
 
 from transvase.adapters.ledger.port import Ledger
+from transvase.adapters.weaviate.collections.shape import Shape, shape_of
+from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.declaration import Alias
 from transvase.core.figures import Reads
 from transvase.core.record import Key
 
-from .connection import Connection
 from .reading import PAGE, Lens, Seen, fetch, page, pages
-from .shape import Shape, shape_of
-from .tenants import Tenants
 
 
 class Watching(Protocol):

@@ -8,6 +8,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.collections.tenants import Activity, Tenants, listed
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
@@ -21,8 +23,6 @@ from .filling import Filling, fitting
 from .nearest import nearest
 from .search import TENANT, searched
 from .setting import Setting
-from .shape import Shape
-from .tenants import Activity, Tenants, listed
 from .texts import expression, recorded
 from .walking import Fault, Sides, Tally, again, faults, ill, owed
 

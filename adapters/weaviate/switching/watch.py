@@ -20,8 +20,8 @@ from transvase.core.ports import Alias
 from .aliases import load
 
 if TYPE_CHECKING:
-    from .connection import Connection
-    from .control import Control
+    from transvase.adapters.weaviate.collections.control import Control
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 EVERY_S: Final = 1.0
 STALE_S: Final = 2.0

@@ -11,18 +11,28 @@ from typing import Final
 from urllib.parse import quote
 
 from transvase.adapters.ledger import Mark
+from transvase.adapters.weaviate.collections.control import AliasRow
+from transvase.adapters.weaviate.collections.inspect import KEY, TENANT_KEY, collection
+from transvase.adapters.weaviate.collections.names import canonical, is_class_name
+from transvase.adapters.weaviate.collections.schema import (
+    DEFAULT,
+    Raw,
+    compare,
+    derived,
+    schema_found,
+    schema_of,
+    tenanted,
+    vector_kind,
+    vector_kinds,
+)
+from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of
 from transvase.core.declaration import shareable
 from transvase.core.errors import BadValue, LockNotGained, NotReady, Superseded, TransvaseError
 from transvase.core.ports import Declaration, Proposal, Source
 
 from .aliases import Known, Realm, known, load, named
-from .control import AliasRow
-from .failures import Kind, kind_of
-from .inspect import KEY, TENANT_KEY, collection
-from .names import canonical, is_class_name
 from .pinning import pin
-from .schema import DEFAULT, Raw, compare, derived, schema_found, schema_of, tenanted, vector_kind, vector_kinds
-from .tenants import Tenants
 
 OVERLAP_MS: Final = 2_000
 """How far back of the server's clock a first sweep looks: another node's clock may be a little behind."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.adapters.weaviate.collections.shape import Property, Shape
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from transvase.core.record import Hit
 from transvase.core.template import columns_of
@@ -17,7 +18,6 @@ from .cargo import Vector
 from .messages import Message, message_of, wanted
 from .reading import Seen, seen_in
 from .setting import Setting
-from .shape import Property, Shape
 from .texts import expression
 
 MOST: Final = 10_000

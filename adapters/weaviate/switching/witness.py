@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
 from transvase.core.ports import Declaration
 
 from .aliases import Realm, load
-from .schema import schema_of, tenanted
 
 _KEPT = ("vectorIndexConfig", "vectorIndexType", "vectorConfig", "invertedIndexConfig", "multiTenancyConfig", "replicationConfig")
 

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from transvase.core.errors import StoreFailed, Superseded, UnknownName
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 AT_ONCE: Final = 100
 """Tenants in one request."""

@@ -18,7 +18,7 @@ from .schema import DEFAULT, DISTANCES, Raw, VectorKind, all_schemas, schema_fou
 from .tenants import Activity, Tenants
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 FORM: Final = "float32"
 KEY: Final = ("uuid",)

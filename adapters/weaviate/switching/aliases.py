@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from transvase.adapters.ledger.port import Ledger
+from transvase.adapters.weaviate.collections.control import AliasRow, Control
+from transvase.adapters.weaviate.collections.names import canonical
 from transvase.core.errors import StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration
 
-from .control import AliasRow, Control
-from .names import canonical
-
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 from google.protobuf import struct_pb2
+from transvase.adapters.weaviate.collections.shape import Property
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
 from .cargo import Vector
-from .shape import Property
 
 _WIDTH_OF_ROWS: Final = 2
 _SIMPLE: Final = frozenset({"text_value", "date_value", "uuid_value", "blob_value", "bool_value", "int_value", "number_value"})

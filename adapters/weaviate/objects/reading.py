@@ -16,15 +16,15 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import numpy as np
+from transvase.adapters.weaviate.collections.shape import Shape, shape_of
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
 from .cargo import Cargo, Vector, carried
 from .messages import Message, unpacked, vector_of, wanted
-from .shape import Shape, shape_of
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 PAGE: Final = 1_000
 """Objects asked for at once; the server gives 10,000 at most, unless it is told otherwise."""

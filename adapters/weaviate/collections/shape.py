@@ -15,7 +15,7 @@ from transvase.core.errors import UnknownName
 from .schema import DEFAULT, schema_of
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 _OBJECTS: Final = ("object", "object[]")
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from transvase.adapters.weaviate.objects.reading import Lens, Seen
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.walking import merged
 from transvase.core.record import Key
-
-from .reading import Lens, Seen
-from .setting import Setting
-from .walking import merged
 
 AT_ONCE: Final = 1_000
 

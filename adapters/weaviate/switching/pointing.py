@@ -15,18 +15,19 @@ from typing import Final
 from urllib.parse import quote
 
 from transvase.adapters.ledger import Doubt, Mark
+from transvase.adapters.weaviate.collections import rights
+from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.sweep import swept
+from transvase.adapters.weaviate.objects.walking import Sides
+from transvase.adapters.weaviate.wire.failures import in_doubt, passing
 from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
 from transvase.core.ports import Declaration, Switch
 
-from . import agreement, rights
+from . import agreement
 from .aliases import Known, Realm, known, named
-from .failures import in_doubt, passing
 from .lifecycle import OVERLAP_MS
-from .schema import schema_of, tenanted
-from .setting import Setting
-from .sweep import swept
 from .tail import Window, owe_tail
-from .walking import Sides
 
 PUT_S: Final = 5.0
 """How long one move may go without an answer; it took 33 ms, and 10 s where a new leader had to be elected."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from transvase.core.errors import Superseded, Unfit, UnknownName
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 Raw = dict[str, Any]
 """One collection as ``GET /v1/schema/NAME`` tells it and ``POST /v1/schema`` takes it."""

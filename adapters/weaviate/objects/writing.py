@@ -15,18 +15,18 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import numpy as np
+from transvase.adapters.weaviate.collections.shape import Shape, shape_of
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal, retrying
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, batch_pb2
 
 from .cargo import Vector, own_property, parted
-from .failures import Kind, kind_of, refusal, retrying
 from .messages import Message, message_of, packed
 from .reading import Seen
-from .shape import Shape, shape_of
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from transvase.adapters.weaviate.wire.connection import Connection
 
 BYTES_AT_ONCE: Final = 10_000_000
 """Of one request: a tenth of what the server takes, so that a refused or a slow one costs little."""
