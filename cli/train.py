@@ -18,6 +18,7 @@ from .progress import progress_to_stderr
 _FRESH_S: Final = 60.0
 
 _PATH = click.Path(path_type=Path)
+_NOTHING = Path("none")
 
 
 @click.command(name="train")
@@ -45,7 +46,13 @@ _PATH = click.Path(path_type=Path)
 @click.option("--loss", default="ranking", show_default=True, help="ranking, cached (large batches) or triplet.")
 @click.option("--guided", type=float, help="Leave out in-batch negatives that the base scores this far above the answer.")
 @click.option("--guard", type=_PATH, help="Collection that must not get worse; default: installed documentation.")
-@click.option("--replay", type=_PATH, help="Collection whose train pairs are mixed in, or `installed`.")
+@click.option(
+    "--replay",
+    type=_PATH,
+    default="auto",
+    show_default=True,
+    help="Collection whose train pairs are mixed in; `installed` documentation; `auto`: that, if time allows; `none`.",
+)
 @click.option("--matryoshka", default="", help="Smaller dimensions to train for and to write models of: 256,128.")
 @click.option("--lora", type=int, default=0, help="Rank of a low-rank update in place of all weights.")
 @click.option("--teacher", type=_PATH, help="Cross-encoder (a directory) to learn scores from.")
@@ -101,7 +108,7 @@ def command(
         loss=loss,
         guided=guided,
         guard=guard,
-        replay=replay,
+        replay=None if replay == _NOTHING else replay,
         matryoshka=_dimensions(matryoshka),
         lora=lora,
         teacher=teacher,

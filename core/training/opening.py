@@ -22,11 +22,11 @@ from transvase.core.space import Role
 from .dimensions import check_dimensions
 from .ladder import ADAPTERS, Rung, Standing
 from .lessons.lesson import Lesson, prepare
-from .lessons.pairs import pairs_of
+from .lessons.pairs import answers_read, pairs_of
 from .lessons.teacher import check_teacher
-from .plan import RESERVE_S, Clock, exam_size, guard_size
+from .plan import QUESTION, RESERVE_S, Clock, exam_size, guard_size
 from .records.rundir import RunDirectory, open_run
-from .settings import INSTALLED, CurvePoint, TrainSettings
+from .settings import AUTO, INSTALLED, CurvePoint, TrainSettings
 from .tuning import ranks
 from .tuning.lora import check_extra
 from .weights.collapse import spread
@@ -99,7 +99,7 @@ def _look_ahead(settings: TrainSettings) -> None:
     """What is needed late is looked for at once: nobody wants to hear after an hour that a name was wrong."""
     if settings.teacher is not None:
         check_teacher(settings.teacher)
-    if settings.replay is not None and not _installed(settings.replay):
+    if settings.replay not in (None, AUTO) and not _installed(settings.replay):
         read(settings.replay, split="train")
     if settings.guard is not None:
         guard_set(settings.guard, size=LEAST, seed=settings.seed)
@@ -153,10 +153,10 @@ def load_base(settings: TrainSettings, *, device: str | None) -> Learner:
 
 def replayed(shop: Workshop) -> list[tuple[str, str]]:
     """General pairs to mix in, as many as the share asks for: question and answer, drawn by the seed."""
-    if shop.settings.replay is None:
+    if shop.settings.replay is None or (shop.settings.replay == AUTO and not _time_to_replay(shop)):
         return []
     count = int(shop.settings.replay_share * len(shop.lesson.pairs))
-    if _installed(shop.settings.replay):
+    if shop.settings.replay == AUTO or _installed(shop.settings.replay):
         drawn = [(passage.question, passage.body) for passage in general_pairs(count=count, seed=shop.settings.seed)]
     else:
         pairs = [(pair.anchor, pair.positive) for pair in pairs_of(read(shop.settings.replay, split="train"))]
@@ -164,6 +164,20 @@ def replayed(shop: Workshop) -> list[tuple[str, str]]:
         drawn = draw_one.sample(pairs, min(len(pairs), count))
     shop.facts["replayed"] = len(drawn)
     return drawn
+
+
+def _time_to_replay(shop: Workshop) -> bool:
+    """Whether every pass over the pairs fits into a third of the time beside replayed ones; decided once in a run.
+
+    The rest is for crops, mining and whatever is asked; where pairs are many for the time, new ones teach more.
+    """
+    pairs, answers = len(shop.lesson.pairs), answers_read(shop.lesson.pairs)
+    beside = shop.settings.replay_share * pairs  # each with an answer of its own
+
+    def fits() -> bool:
+        return shop.answers_in(shop.left / 3, asked=0) >= shop.settings.epochs * (answers + beside + QUESTION * (pairs + beside))
+
+    return bool(shop.run.decided("replay", measure=fits))
 
 
 def _measure_base(shop: Workshop) -> None:

@@ -52,7 +52,14 @@ def run(data: Path, tmp_path: Path) -> Callable[..., Trained]:
     guard = collection(tmp_path / "guard", [f"{one}{two}" for one in SIGNS[:8] for two in SIGNS[:8]], {"dev": ("{}",)})
 
     def run(**changed: object) -> Trained:
-        usual = {"data": data, "base": str(base), "guard": guard, "out": tmp_path / "tuned", "rungs": (Rung.TUNE,)}
+        usual = {
+            "data": data,
+            "base": str(base),
+            "guard": guard,
+            "out": tmp_path / "tuned",
+            "rungs": (Rung.TUNE,),
+            "replay": None,
+        }
         return train(
             TrainSettings(**usual | {"epochs": 2, "batch": 16, "train_length": 8, "rate": 1e-2} | changed), progress=progress
         )

@@ -20,6 +20,7 @@ from transvase.core.errors import BadValue, TransvaseError, UnknownName
 from transvase.core.evaluation import evaluate, read
 from transvase.core.space import Role
 from transvase.core.training import Rung, Trained, TrainSettings, train
+from transvase.core.training.settings import AUTO
 
 pytestmark = pytest.mark.model
 
@@ -94,7 +95,7 @@ def base(place: Path, tmp_path: Path) -> Path:
 def told(place: Path, out: Path, **changed: object) -> TrainSettings:
     """Settings of a run that takes seconds."""
     usual = {"data": place / "data", "base": str(place / "base"), "guard": place / "guard", "out": out, "rungs": (Rung.TUNE,)}
-    return TrainSettings(**usual | {"epochs": 30, "batch": 16, "train_length": 8, "rate": 1e-2} | changed)
+    return TrainSettings(**usual | {"replay": None, "epochs": 30, "batch": 16, "train_length": 8, "rate": 1e-2} | changed)
 
 
 @pytest.fixture
@@ -292,6 +293,16 @@ def test_general_pairs_are_replayed_in_batches_of_their_own(
     assert trained.facts["fine-tune steps"] == 2 + batches
 
 
+@pytest.mark.parametrize(("minutes", "some"), [(None, True), (100.0, True), (0.3, False)])
+def test_general_pairs_are_replayed_by_default_where_there_is_time(
+    run: Callable[..., Trained], minutes: float | None, *, some: bool
+) -> None:
+    """A thousand passes do not fit into a third of a minute; one fits into an hour."""
+    trained = run(epochs=1 if some else 1000, replay=AUTO, replay_share=1.0, minutes=minutes, patience=100, evaluations=1)
+
+    assert trained.facts.get("replayed", 0) == (96 if some else 0)
+
+
 def test_two_processes_train_one_model(place: Path, tmp_path: Path) -> None:
     """Started by torchrun, the command runs twice; one of the two writes and speaks."""
     command = ["train", "--data", str(place / "data"), "--base", str(place / "base"), "--out", str(tmp_path / "tuned")]
@@ -304,6 +315,8 @@ def test_two_processes_train_one_model(place: Path, tmp_path: Path) -> None:
         "8",
         "--epochs",
         "2",
+        "--replay",
+        "none",
         "--device",
         "cpu",
         "--json",
