@@ -186,6 +186,10 @@ class Outbox(Protocol):
         """Some debts that may be paid now, the oldest entries first; what somebody is just writing may be held back."""
         ...
 
+    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys whose sides may differ just now: owed, or held back from ``read`` while somebody writes them."""
+        ...
+
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Write each payment where the text is still that of its record and remove vectors of keys that are gone or have no text.
 

@@ -111,7 +111,7 @@ def plan(
         fenced=target.width != now.live.width,
         shortcut=shortcut,
         refusals=(*refusals(store, now, encoder.space, migration), *outlook.refusals),
-        warnings=(*_warnings(now, target, effort), *_unseen(store, alias), *outlook.warnings),
+        warnings=(*_warnings(now, target, effort), *_unseen(store, alias, target), *outlook.warnings),
     )
 
 
@@ -179,9 +179,9 @@ def _effort(encoder: Encoder, records: Sequence[Record], *, rows: int) -> Effort
     )
 
 
-def _unseen(store: Store, alias: str) -> tuple[str, ...]:
-    """What may escape the capture, and what is done about it."""
-    why = store.blind(alias)
+def _unseen(store: Store, alias: str, target: Declaration) -> tuple[str, ...]:
+    """What may escape the capture, and what is done about it; with one site for both there are no two to compare."""
+    why = None if target.shares else store.blind(alias)
     return () if why is None else (f"{why}; so the fill, the proof, the cutover and the rollback compare both sides key by key",)
 
 

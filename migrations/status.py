@@ -114,7 +114,8 @@ def _rate(store: Store, alias: str, place: Place) -> float | None:
 
 
 def _warnings(name: str, alias: Alias, *, owed: int, seen: float | None, blind: str | None) -> tuple[str, ...]:
-    found = [] if blind is None else [blind]
+    apart = alias.shadow is not None and alias.shadow.site != alias.live.site
+    found = [blind] if apart and blind is not None else []  # with one site alone, no other one goes stale
     if owed and (seen is None or seen > QUIET_S):
         since = "no worker was ever seen" if seen is None else f"no worker was seen for {seen:.0f} s"
         found.append(f"{owed} rows are owed and {since}: run `transvase sync {name}`")

@@ -41,6 +41,7 @@ def outcome() -> Outcome:
         refusals=(Failure("sql 1", "search", 41.0, "different vector dimensions 385 and 384"),),
         stranger="ERROR 22000: different vector dimensions 385 and 384",
         switches_ms=(0.7, 0.9, 0.8),
+        slowed=0,
         samples=(Sample(20.0, 0, 0), Sample(30.0, 1500, 7), Sample(50.0, 3005, 0)),
         mixing=Mixing(
             answers=900, hits=4500, mixed=0, tolerance=0.001, told_apart=0.987, furthest=0.00002, lagging=3, examples=()

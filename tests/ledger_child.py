@@ -1,8 +1,8 @@
-"""Processes that use a ledger and die: a fork server, and what its children do with the ledger that a line names.
+"""Processes that use a ledger and die: what the children of a fork server (``forking``) do with the ledger that an order names.
 
 A *site* is a directory with one file for each key, written whole; two of them stand for the two collections of a store. For
-each line on stdin a child is forked, which does one thing and is killed by SIGKILL at the n-th step: before a statement, after
-a commit, before and after a flush, before and after the write of an object.
+each order a child does one thing and is killed by SIGKILL at the n-th step: before a statement, after a commit, before and
+after a flush, before and after the write of an object.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,10 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import UUID
 
+from forking import Server, forked, killed_by, say
 from transvase.adapters.ledger import Book, connect, flushing, postgres, sqlite
 from transvase.core.record import Key
 
@@ -86,23 +85,16 @@ def mirror(ledger: Book, sites: Sites, keys: Sequence[Key], value: str, *, tick:
     return crossed
 
 
-class Children:
-    """The fork server, as a context. ``say`` has a child do something, and gives back what it reported and how it ended."""
+class Children(Server):
+    """The fork server, as a context."""
 
-    def __enter__(self) -> Self:
-        command = [sys.executable, str(Path(__file__).resolve())]
-        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.communicate(timeout=60)
+    def __init__(self) -> None:
+        super().__init__(str(Path(__file__).resolve()))
 
     def say(self, what: str, **facts: Any) -> dict[str, Any]:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({"what": what, **facts}) + "\n")
-        self._server.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
+        """Have a child do something; what it reported and how it ended."""
+        self.order({"what": what, **facts})
+        answer: dict[str, Any] = self.answer()
         return answer
 
 
@@ -241,27 +233,17 @@ def _child(facts: Mapping[str, Any], report: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
     except BaseException as error:  # whatever it is, the parent must hear of it
         os.write(report, json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
-    finally:
-        os._exit(0)
 
 
 def _serve() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for line in sys.stdin:
         facts = json.loads(line)
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read)
-            _child(facts, write)
-        os.close(write)
-        with os.fdopen(read, "rb") as pipe:
-            said = json.loads(pipe.read() or "{}")
-        stays = facts.get("stay") or facts["what"] == "hold"
-        if not stays:
-            status = os.waitpid(child, 0)[1]
-            said["signal"] = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        print(json.dumps(said), flush=True)
+        number, report = forked(_child, facts)
+        said = json.loads(report or "{}")
+        if not (facts.get("stay") or facts["what"] == "hold"):
+            said["signal"] = killed_by(number)
+        say(said)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,22 @@
 """What the tests of the mirror stand on: a store of two collections, and child processes that write through one and are killed.
 
-Run as a program it is a fork server without channels or connections: for each line on stdin it forks a child, which makes one
-write through a Mirror and is killed by SIGKILL at the n-th step: before (n odd) or after (n even) an exchange with the server, a
-transaction of the ledger, or a flush. The answer on stdout is the child's end: a signal or 0, its steps, and what it said.
+Run as a program it is a fork server (``forking``): a child makes one write through a Mirror and is killed by SIGKILL at the n-th
+step: before (n odd) or after (n even) an exchange with the server, a transaction of the ledger, or a flush.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import httpx
+from forking import End, Server, Tally, serve
 from transvase.adapters.ledger import connect
 from transvase.adapters.ledger.flushing import Flusher
 from transvase.adapters.ledger.sqlite import SqlitePages
@@ -81,35 +77,16 @@ class Whole:
     references: Any = None
 
 
-@dataclass(frozen=True)
-class End:
-    """How a child ended: by which signal (0: by itself), after how many steps, and what it said."""
-
-    signal: int
-    steps: int
-    said: str
-
-
-class Gallows:
-    """The fork server, as a context. One child at a time."""
+class Gallows(Server):
+    """The fork server, as a context."""
 
     def __init__(self, plot: Plot, url: str) -> None:
+        super().__init__(__file__)
         self._ground = {"url": url, "ledger": plot.ledger.where, "sites": [plot.live.site, plot.shadow.site]}
-
-    def __enter__(self) -> Self:
-        self._server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.communicate(timeout=60)
 
     def make(self, verb: str, number: int, *, die_at: int = 0) -> End:
         """Make the write in a child; with ``die_at`` it is killed there."""
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({**self._ground, "verb": verb, "number": number, DIE_AT: die_at}) + "\n")
-        self._server.stdin.flush()
-        return End(*json.loads(self._server.stdout.readline()))
+        return self.done({**self._ground, "verb": verb, "number": number, DIE_AT: die_at})
 
 
 def reader(plot: Plot) -> Reader:
@@ -142,16 +119,16 @@ def still(plot: Plot, site: str, status: str) -> None:
         assert answer.is_success, answer.text
 
 
-def counted(die_at: int, *, beside: tuple[str, ...] = (), by: signal.Signals = signal.SIGKILL) -> Callable[[], int]:
-    """Make every exchange two steps, and one of the steps the last; how many there were. Threads so named are not counted."""
-    seen, lock = [0], threading.Lock()
+def count(die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal.Signals = signal.SIGKILL) -> None:
+    """Make every exchange from now on two steps, and one of the steps the last. Threads so named are not counted."""
+    lock = threading.Lock()
 
     def tick() -> None:
         if beside and threading.current_thread().name.startswith(beside):
             return
         with lock:
-            seen[0] += 1
-            last = seen[0] == die_at
+            tally.steps += 1
+            last = tally.steps == die_at
         if last:
             os.kill(os.getpid(), by)
 
@@ -183,7 +160,6 @@ def counted(die_at: int, *, beside: tuple[str, ...] = (), by: signal.Signals = s
             return inside()
 
         setattr(SqlitePages, name, entered)
-    return lambda: seen[0]
 
 
 def _plot(url: str, ledger: str, sites: list[str]) -> Plot:
@@ -195,34 +171,13 @@ def _plot(url: str, ledger: str, sites: list[str]) -> Plot:
     return Plot(Application(httpx.Client()), connection, connect(ledger), live, shadow, source)
 
 
-def _child(order: dict[str, Any], report: int) -> None:
-    steps: Callable[[], int] = lambda: 0  # noqa: E731 - replaced when there is something to count
-    try:
-        plot = _plot(order["url"], order["ledger"], order["sites"])
-        mirror = Mirror(Ground(plot), ALIAS, encoders=ENCODERS)
-        steps = counted(order[DIE_AT])
-        VERBS[order["verb"]](mirror, order["number"])
-        os.write(report, json.dumps([steps(), ""]).encode())
-    except BaseException as error:  # whatever it is, the parent must hear of it
-        os.write(report, json.dumps([steps(), f"{type(error).__name__}: {error}"]).encode())
-    finally:
-        os._exit(0)
-
-
-def _serve() -> None:
-    for line in sys.stdin:
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read)
-            _child(json.loads(line), write)
-        os.close(write)
-        with os.fdopen(read, "rb") as pipe:
-            said = pipe.read()
-        status = os.waitpid(child, 0)[1]
-        steps, words = json.loads(said) if said else (0, "")
-        print(json.dumps([os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, steps, words]), flush=True)
+def _write(order: dict[str, Any], tally: Tally) -> int:
+    plot = _plot(order["url"], order["ledger"], order["sites"])
+    mirror = Mirror(Ground(plot), ALIAS, encoders=ENCODERS)
+    count(order[DIE_AT], tally)
+    VERBS[order["verb"]](mirror, order["number"])
+    return tally.steps
 
 
 if __name__ == "__main__":
-    _serve()
+    serve(_write)

@@ -56,12 +56,13 @@ def damaged(where: str, said: str) -> StoreFailed:
     )
 
 
-def newer(where: str, edition: int) -> Unfit:
-    """What is said of a ledger that a newer Transvase made."""
-    return Unfit(
-        f"the ledger {where} is of edition {edition}, and this Transvase knows editions up to {EDITION}",
-        remedy="use the newer Transvase everywhere",
-    )
+def of_another_edition(where: str, edition: int) -> Unfit:
+    """What is said of a ledger that another Transvase made; it is left as it is."""
+    what = f"the ledger {where} is of edition {edition}, and this Transvase knows edition {EDITION} alone"
+    if edition > EDITION:
+        return Unfit(what, remedy="use the newer Transvase everywhere")
+    made = "it was made before the first release"
+    return Unfit(what, remedy=f"{made}: end what is under way with the Transvase that made it, then name a new ledger")
 
 
 @contextmanager

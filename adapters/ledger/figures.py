@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Fact = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +20,20 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Something of unknown outcome that somebody must look at before it is believed. ``at`` is Unix time in seconds."""
+    """Something of unknown outcome that somebody must look at before it is believed. ``at`` is Unix time in seconds.
+
+    ``why`` is a sentence for people; ``facts`` say the same to whoever looks into it, and the ledger gives them no meaning.
+    """
 
     number: int
     at: float
     why: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far one index has been compared with the corpus: by whole walks, and by what is newer than a moment."""
+    """How far one index has been compared with the corpus by what is newer than a moment."""
 
-    reconciled_at: float | None = None
-    """Unix time in seconds at which the last whole walk began; None: never."""
-    rounds: int = 0
-    """Walks in a row that added nothing."""
     swept_to: int | None = None
     """Every change with a timestamp up to this one has been looked at; milliseconds, the server's clock. None: never."""

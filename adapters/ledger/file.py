@@ -12,7 +12,7 @@ from uuid import uuid4
 from transvase.core.errors import BadValue, StoreFailed, Unfit
 
 from . import statements
-from .failures import BUSY_S, OPENING, damaged, newer, sqlite_translated
+from .failures import BUSY_S, OPENING, damaged, of_another_edition, sqlite_translated
 from .pages import Run
 from .statements import Dialect
 
@@ -90,8 +90,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             raise Unfit(f"{path} is the SQLite file of another program, and was left as it is", remedy="name another file")
         return
     (edition,) = connection.execute("PRAGMA user_version").fetchone()
-    if edition > statements.EDITION:
-        raise newer(str(path), edition)
+    if edition != statements.EDITION:
+        raise of_another_edition(str(path), edition)
     if path.stat().st_size <= CHECKED:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":

@@ -1,15 +1,16 @@
-"""The small things a ledger remembers: places of fills, doubts, marks of reconciliation, and who was last seen alive."""
+"""The small things a ledger remembers: places of fills, doubts, marks of comparison, and who was last seen alive."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from transvase.core.figures import Place
 
 from . import statements
-from .figures import Doubt, Mark
+from .figures import Doubt, Fact, Mark
 from .keys import placed, unplaced
 from .pages import Pages
 
@@ -39,15 +40,17 @@ class Notes(ABC):
         with self.at().write("keeping a place", durable=False) as run:
             run(statements.ADVANCE, values)
 
-    def doubt(self, alias: str, why: str) -> int:
+    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None) -> int:
         """Note a doubt; its number."""
+        values = {"alias": alias, "why": why, "facts": json.dumps(dict(facts or {}))}
         with self.at().write("noting a doubt") as run:
-            return int(run(statements.DOUBT, {"alias": alias, "why": why})[0][0])
+            return int(run(statements.DOUBT, values)[0][0])
 
     def doubts(self, alias: str) -> list[Doubt]:
         """Doubts, oldest first."""
         with self.at().read("reading doubts") as run:
-            return [Doubt(int(number), float(at), str(why)) for number, at, why in run(statements.DOUBTS, {"alias": alias})]
+            rows = run(statements.DOUBTS, {"alias": alias})
+        return [Doubt(int(number), float(at), str(why), json.loads(facts)) for number, at, why, facts in rows]
 
     def clear(self, alias: str, doubt: int) -> None:
         """End a doubt."""

@@ -10,7 +10,7 @@ from transvase.core.figures import Debt, Place
 from transvase.core.ports import Journal
 from transvase.core.record import Key
 
-from .figures import Doubt, Epoch, Mark
+from .figures import Doubt, Epoch, Fact, Mark
 
 
 class Ledger(Protocol):
@@ -142,8 +142,8 @@ class Ledger(Protocol):
         """Keep the place of a fill, when all of it up to there is written."""
         ...
 
-    def doubt(self, alias: str, why: str) -> int:
-        """Note something of unknown outcome, durably; returns its number."""
+    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None) -> int:
+        """Note something of unknown outcome, durably: ``why`` for people, ``facts`` for whoever finishes it. Its number."""
         ...
 
     def doubts(self, alias: str) -> list[Doubt]:

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from transvase.core.errors import BadValue, Busy, StoreFailed
 
 from . import statements
-from .failures import BUSY_S, newer, postgres_translated
+from .failures import BUSY_S, of_another_edition, postgres_translated
 from .flocks import PATIENCE_S, ended, ends_with_us
 from .pages import Life, Run, myself
 from .statements import Dialect
@@ -244,8 +244,8 @@ def _edition(connection: Connection, where: str) -> int:
     edition = int(row[0]) if row and str(row[0]).isdigit() else 0
     if not edition:
         raise StoreFailed(f"the ledger {where} is damaged: it does not say its edition; restore its schema, nothing was changed")
-    if edition > statements.EDITION:
-        raise newer(where, edition)
+    if edition != statements.EDITION:
+        raise of_another_edition(where, edition)
     return edition
 
 

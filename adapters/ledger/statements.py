@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-EDITION: Final = 1
-"""Of the tables below. A ledger of a higher one is refused."""
+EDITION: Final = 2
+"""Of the tables below. A ledger of another one is refused: no release has made one of an earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,10 @@ TABLES: Final = (
         "CREATE TABLE captures (alias TEXT PRIMARY KEY, epoch INTEGER NOT NULL, live TEXT NOT NULL, shadow TEXT NOT NULL,"
         " active INTEGER NOT NULL, begun BIGINT NOT NULL)"
     ),
-    "CREATE TABLE doubts (id {serial}, alias TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, why TEXT NOT NULL)",
+    (
+        "CREATE TABLE doubts (id {serial}, alias TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, why TEXT NOT NULL,"
+        " facts TEXT NOT NULL)"
+    ),
     "CREATE TABLE marks (alias TEXT NOT NULL, site TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (alias, site))",
     "CREATE TABLE beats (alias TEXT NOT NULL, who TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (alias, who))",
 )
@@ -184,8 +187,8 @@ FORGET: Final = (
     "DELETE FROM marks WHERE alias = :alias AND site = :site",
     "DELETE FROM owed WHERE alias = :alias AND settled = 0 AND writer = '' AND only_site = :site",
 )
-DOUBT: Final = "INSERT INTO doubts (alias, at, why) VALUES (:alias, {now}, :why) RETURNING id"
-DOUBTS: Final = "SELECT id, at, why FROM doubts WHERE alias = :alias ORDER BY id"
+DOUBT: Final = "INSERT INTO doubts (alias, at, why, facts) VALUES (:alias, {now}, :why, :facts) RETURNING id"
+DOUBTS: Final = "SELECT id, at, why, facts FROM doubts WHERE alias = :alias ORDER BY id"
 CLEAR: Final = "DELETE FROM doubts WHERE alias = :alias AND id = :id"
 MARK: Final = (
     "INSERT INTO marks (alias, site, body) VALUES (:alias, :site, :body)"

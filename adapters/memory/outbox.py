@@ -33,6 +33,11 @@ class MemoryOutbox:
                 entries.setdefault((debt.key, debt.only), []).append(number)
             return [Debt(key, tuple(numbers), only) for (key, only), numbers in list(entries.items())[:limit]]
 
+    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys that are owed."""
+        with self._lock:
+            return {debt.key for debt in self._alias.entries.values()} & set(keys)
+
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Write what still fits, remove what has no text, settle; SpaceMismatch or Superseded before anything is changed."""
         with self._lock:

@@ -50,6 +50,10 @@ class PostgresOutbox:
             rows = _oldest(c, known.shape, limit)
             return [Debt(tuple(row[3:]), tuple(row[1]), row[2]) for row in rows if row[3] is not None]
 
+    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys that are owed."""
+        return {debt.key for debt in self.read(limit=self.owed() + 1)} & set(keys)
+
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Pay in one transaction, or in small ones where the user's own column is among the indexes."""
         settled = 0

@@ -61,6 +61,10 @@ class Company:
         finally:
             self._ask("release")
 
+    def slow_writers(self) -> None:
+        """Let the writers write half as often from now on."""
+        self._ask("slow")
+
     def stop(self) -> Ledger:
         """End the traffic and the process; gives all that was done and seen."""
         ledger = self._ask("stop")
@@ -114,6 +118,8 @@ def _obey(cast: Cast, held: contextlib.ExitStack, word: str, rest: Sequence[Any]
     elif word == "deploy":
         enc, width = rest
         cast.deploy(enc, width=width)
+    elif word == "slow":
+        cast.traffic.slow("writer")
     elif word == "hold":
         held.enter_context(cast.traffic.held("writer"))
         return cast.ledger.final()

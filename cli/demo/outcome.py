@@ -68,6 +68,8 @@ class Outcome:
     refusals: tuple[Failure, ...]
     stranger: str
     switches_ms: tuple[float, ...]
+    slowed: int
+    """How often the writers had to be asked to write half as often, so that the worker could follow."""
     samples: tuple[Sample, ...]
     mixing: Mixing
     survey: Survey
@@ -156,6 +158,7 @@ class Outcome:
             },
             "moves_s": {span.name: round(span.seconds, 2) for span in self.spans},
             "kinds": dict(self.kinds),
+            "writers_slowed": self.slowed,
             "examples": [
                 {"query": e.query, "before": [hit.name for hit in e.before], "after": [hit.name for hit in e.after]}
                 for e in self.quality.examples

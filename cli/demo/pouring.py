@@ -35,6 +35,10 @@ from .waits import Timeline
 
 TRIES: Final = 3
 """Proofs that a busy neighbour may spoil (a check looks at latency) before the demo gives up."""
+SLOWER: Final = 6
+"""How often the writers may be asked to write half as often, until the worker gets between two writes and a switch can be."""
+SWITCH_S: Final = 10.0
+"""How long a switch waits for such a moment before they are asked."""
 SETTLE_S: Final = 60.0
 LOOK_S: Final = 0.25
 FILLING: Final = "filling"
@@ -50,6 +54,7 @@ class Moved:
     rows_per_s: float
     dimensions: tuple[int, int]
     switches_ms: tuple[float, ...]
+    slowed: int
     stranger: str
     after_rollback: Survey
     samples: tuple[Sample, ...]
@@ -70,6 +75,7 @@ class _Pot:
     progress: Progress
     dwell_s: float
     switches_ms: list[float] = field(default_factory=list)
+    slowed: int = 0
 
 
 def pour(
@@ -129,6 +135,7 @@ def pour(
         rows_per_s=_figure(filled, "rows_per_s"),
         dimensions=dimensions,
         switches_ms=tuple(pot.switches_ms),
+        slowed=pot.slowed,
         stranger=stranger,
         after_rollback=after_rollback,
         samples=tuple(samples),
@@ -147,10 +154,25 @@ def _prove(pot: _Pot, name: str) -> None:
 
 
 def _switch(pot: _Pot, name: str) -> None:
+    """Switch; where the writers outrun the worker, as on a machine with a fraction of a processor, they are asked to slow down.
+
+    It is what the refusal tells an operator to do. They go on writing all the same.
+    """
     verb = rollback if name == "rollback" else cutover
-    with pot.timeline.span(name):
-        made = verb(pot.store, ALIAS, encoders=pot.encoders, progress=pot.progress)
-    pot.switches_ms.append(1000 * _figure(made, "switch_s"))
+    stood = pot.store.journal.load(ALIAS)
+    for left in reversed(range(1 + SLOWER)):
+        try:
+            with pot.timeline.span(name):
+                made = verb(pot.store, ALIAS, encoders=pot.encoders, deadline_s=SWITCH_S, progress=pot.progress)
+        except NotReady:
+            if not left or pot.store.journal.load(ALIAS) != stood:
+                raise
+            pot.progress("the writers outrun the worker: letting them write half as often", 0, 0)
+            pot.company.slow_writers()
+            pot.slowed += 1
+        else:
+            pot.switches_ms.append(1000 * _figure(made, "switch_s"))
+            return
 
 
 def _stranger(pot: _Pot, memory: Remembering) -> str:

@@ -101,6 +101,7 @@ def tell(settings: Settings, *, progress: Progress, teacher: Teacher = school) -
             refusals=tuple(ledger.refusals),
             stranger=moved.stranger,
             switches_ms=moved.switches_ms,
+            slowed=moved.slowed,
             samples=moved.samples,
             mixing=mixing(ledger, {memory.space.id: memory for memory in house.memories.values()}),
             survey=at_the_end,

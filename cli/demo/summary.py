@@ -37,9 +37,7 @@ def _figures(outcome: Outcome) -> Table:
         "NDCG@10", f"[bold]{quality.before:.3f} → {quality.after:.3f}[/]", f"{gain}, {quality.queries} held-out queries"
     )
     table.add_row("records moved", f"[bold]{outcome.records:,}[/]", f"{outcome.rows_per_s:.0f} rows a second, encoding included")
-    table.add_row(
-        "writes meanwhile", f"[bold]{outcome.writes}[/]", ", ".join(f"{n} {kind}s" for kind, n in outcome.kinds.items())
-    )
+    table.add_row("writes meanwhile", f"[bold]{outcome.writes}[/]", _writes(outcome))
     table.add_row("errors", _count(len(outcome.failures)), f"of {mixing.answers} searches and {outcome.writes} writes")
     table.add_row("stale rows", _count(outcome.stale), f"least cosine with the present text {outcome.survey.least_cosine:.5f}")
     table.add_row(
@@ -57,6 +55,11 @@ def _figures(outcome: Outcome) -> Table:
     refused = outcome.stranger or "[bold red]an old vector was NOT refused[/]"
     table.add_row("stranger", "[bold]refused[/]" if outcome.stranger else "[bold red]let in[/]", refused)
     return table
+
+
+def _writes(outcome: Outcome) -> str:
+    said = ", ".join(f"{n} {kind}s" for kind, n in outcome.kinds.items())
+    return f"{said}; their pace was halved {outcome.slowed} times for the worker to follow" if outcome.slowed else said
 
 
 def _waits(outcome: Outcome) -> str:

@@ -46,6 +46,7 @@ class Traffic:
             threading.Thread(target=self._run, args=(paced,), name=paced.actor.name, daemon=True) for paced in actors
         ]
         self._actors = [paced.actor for paced in actors]
+        self._pauses = {paced.actor.name: 1.0 / paced.per_second for paced in actors}
         self._busy = {paced.actor.name: threading.Lock() for paced in actors}
 
     def start(self) -> None:
@@ -62,6 +63,12 @@ class Traffic:
                     stack.enter_context(busy)
             yield
 
+    def slow(self, kind: str) -> None:
+        """Let every actor whose name begins with ``kind`` act half as often from now on."""
+        for name in self._pauses:
+            if name.startswith(kind):
+                self._pauses[name] *= 2
+
     def stop(self) -> None:
         """Let every actor finish what it is doing; an actor that hangs for a minute is entered as an error."""
         self._stop.set()
@@ -73,7 +80,6 @@ class Traffic:
                 actor.close()
 
     def _run(self, paced: Paced) -> None:
-        pause = 1.0 / paced.per_second
         due = time.monotonic()
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             with self._busy[paced.actor.name]:
@@ -83,4 +89,4 @@ class Traffic:
                     text = f"{type(error).__name__}: {error}".strip()
                     self._ledger.failed(Failure(paced.actor.name, "step", time.monotonic(), text))
             # A slow answer is not made up for afterwards: the pace is a user's, not a hammer's.
-            due = max(due + pause, time.monotonic())
+            due = max(due + self._pauses[paced.actor.name], time.monotonic())

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue
-from transvase.core.hybrid import DEPTH, LEAST_SHARE
+from transvase.core.hybrid import DEPTH, LEAST_SHARE, depth
 
 from .comparison import ROUNDS, Comparison, compare
 from .judged import Judged
@@ -93,7 +93,7 @@ def fused(lexical: Hits, dense: Hits, *, by: Fusion, k: int) -> tuple[NDArray[np
     """As ``fuse``, with what each row got of both lists together, 0 behind the last hit; as deep as ``k`` where that is more."""
     if not 0 <= by.lexical <= 1:
         raise BadValue("weight", by.lexical, why="the weight of the words lies between 0 and 1")
-    pool = _pool(lexical, dense, deep=max(DEPTH, k))
+    pool = _pool(lexical, dense, deep=depth(k))
     columns, rows = pool.best(by.lexical, k=k)
     return rows, np.where(rows >= 0, np.take_along_axis(pool.shares(by.lexical), columns, axis=1), 0.0)
 

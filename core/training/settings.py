@@ -67,7 +67,7 @@ class TrainSettings:
     negatives: int = 1
     """Mined hard negatives a pair."""
     crops: float = 1.0
-    """Queries cut out of records of the corpus that are taught beside each pair, one a record at most; 0: none."""
+    """Queries cut out of records that no pair asks for, to each pair at most so many, one a record; 0: none."""
     evaluations: int = 3
     """Validations in one fine-tuning, evenly spaced, the last at its end."""
     patience: int = 2

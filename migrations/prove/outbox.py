@@ -16,7 +16,7 @@ def outbox(scene: Scene) -> Finding:
     now = scene.store.outbox(scene.migration.alias).owed()
     detail = f"{scene.unpaid} of the keys owed when the proof began were not paid within {PAY_S:.0f} s; {now} are owed now"
     why = scene.store.blind(scene.migration.alias)
-    if why is not None:
+    if why is not None and scene.source.site != scene.target.site:
         detail += f"; {why}, so both sides were compared, which found {scene.unseen} rows"
     if scene.worker.poisoned:
         shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in scene.worker.poisoned[:5])

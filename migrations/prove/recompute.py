@@ -22,7 +22,7 @@ _PAUSE_S: Final = 0.25
 
 
 def recompute(scene: Scene) -> Finding:
-    """No sampled row differs. A row that was edited meanwhile is read again, and excused only while it is in the outbox."""
+    """No sampled row differs. A row that was edited meanwhile is read again, and excused only while it is owed or written."""
     scene.progress("encoding a sample again", 0, len(scene.sample))
     suspects, lowest = _differing(scene, scene.sample)
     wrong: list[Key] = []
@@ -47,15 +47,15 @@ def recompute(scene: Scene) -> Finding:
 def _look(scene: Scene, suspects: Sequence[Key], *, lowest: float) -> tuple[list[Key], list[Key], float]:
     """Of these rows: those that are wrong, those of which nobody can say yet, and the lowest cosine so far.
 
-    The order of the reads decides: text, outbox, vector, text again. A row that was not owed before its vector was read, and
+    The order of the reads decides: text, outbox, vector, text again. A row that was settled before its vector was read, and
     whose text is the same afterwards, has no excuse; asked the other way round, a payment in between would accuse it.
     """
     before = _with_text(scene, suspects)
-    owed = _owed(scene)
+    unsettled = scene.store.outbox(scene.migration.alias).unsettled([record.key for record in before])
     bad, lowest = _differing(scene, before, lowest=lowest)
     after = {record.key: record.digest for record in _with_text(scene, bad)}
     same = {record.key for record in before if after.get(record.key) == record.digest}
-    wrong = [key for key in bad if key in same and key not in owed]
+    wrong = [key for key in bad if key in same and key not in unsettled]
     return wrong, [key for key in bad if key in after and key not in wrong], lowest
 
 
@@ -64,11 +64,6 @@ def _differing(scene: Scene, records: Sequence[Record], *, lowest: float = 1.0) 
     seen = compare(scene.index, records, scene.encoder)
     agreeing = seen.cosines[seen.agrees]
     return [*seen.foreign, *seen.absent, *seen.zero, *seen.refused], min([lowest, *agreeing.tolist()])
-
-
-def _owed(scene: Scene) -> set[Key]:
-    outbox = scene.store.outbox(scene.migration.alias)
-    return {debt.key for debt in outbox.read(limit=outbox.owed() + 1)}
 
 
 def _with_text(scene: Scene, keys: Sequence[Key]) -> list[Record]:

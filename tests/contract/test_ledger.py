@@ -309,14 +309,16 @@ def test_places_marks_doubts_and_beats_are_kept(ledger, another):
     place = Place(("berlin", UUID(int=7)), finished=True, done=12)
     ledger.advance(SHADOW, Place(key(3), done=3))
     ledger.advance(SHADOW, place)
-    ledger.mark(ALIAS, SHADOW, Mark(12.5, 2, 1_700_000_000_123))
+    ledger.mark(ALIAS, SHADOW, Mark(swept_to=1_700_000_000_123))
     ledger.owe(ALIAS, [key(1)], only=SHADOW)
     ledger.owe(ALIAS, [key(2)])
     ledger.beat(ALIAS)
-    assert (other.place(SHADOW), other.marked(ALIAS, SHADOW)) == (place, Mark(12.5, 2, 1_700_000_000_123))
+    assert (other.place(SHADOW), other.marked(ALIAS, SHADOW)) == (place, Mark(swept_to=1_700_000_000_123))
     assert 0 <= (other.quiet_s(ALIAS) or 0) < 30
     assert other.quiet_s(ALIAS, who="mirror") is None
-    first, second = ledger.doubt(ALIAS, "a PUT without an answer"), ledger.doubt(ALIAS, "another")
+    facts = {"to": "Docs_2 is “new”", "moved": 1_700_000_000_123}
+    first, second = ledger.doubt(ALIAS, "a PUT without an answer", facts=facts), ledger.doubt(ALIAS, "another")
+    assert [(doubt.why, doubt.facts) for doubt in other.doubts(ALIAS)] == [("a PUT without an answer", facts), ("another", {})]
     ledger.clear(ALIAS, first)
     assert [(doubt.number, doubt.why) for doubt in other.doubts(ALIAS)] == [(second, "another")]
     ledger.forget(ALIAS, SHADOW)

@@ -90,23 +90,25 @@ def test_a_place_that_cannot_be_one_is_refused(where):
         connect(where)
 
 
-def test_a_ledger_of_a_newer_edition_is_refused_and_left_as_it_is(path):
+@pytest.mark.parametrize(("edition", "remedy"), [(9, "newer Transvase"), (1, "before the first release.*name a new ledger")])
+def test_a_ledger_of_another_edition_is_refused_and_left_as_it_is(path, edition, remedy):
     closed(path)
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 9")
+        connection.execute(f"PRAGMA user_version = {edition}")
     connection.close()
-    with pytest.raises(Unfit, match=f"{path} is of edition 9.*newer Transvase"):
+    with pytest.raises(Unfit, match=f"{path} is of edition {edition}.*{remedy}"):
         connect(path)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT COUNT(*) FROM owed").fetchone() == (400,)
     connection.close()
 
 
-def test_a_ledger_of_a_newer_edition_in_postgres_is_refused(database):
+@pytest.mark.parametrize(("edition", "remedy"), [(9, "newer Transvase"), (1, "before the first release.*name a new ledger")])
+def test_a_ledger_of_another_edition_in_postgres_is_refused(database, edition, remedy):
     connect(database).close()
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("UPDATE transvase_ledger.meta SET value = '9' WHERE name = 'edition'")
-    with pytest.raises(Unfit, match="is of edition 9"):
+        connection.execute("UPDATE transvase_ledger.meta SET value = %s WHERE name = 'edition'", (str(edition),))
+    with pytest.raises(Unfit, match=f"is of edition {edition}.*{remedy}"):
         connect(database)
 
 

@@ -40,6 +40,17 @@ def test_inserts_edits_and_deletes_are_owed(world):
     assert {debt.key for debt in outbox.read(limit=10)} == {world.key(9), world.key(1), world.key(2)}
 
 
+def test_of_some_keys_those_are_told_that_are_not_settled(world):
+    live, shadow = shadowed(world, ["a", "b", "c"])
+    edit(world, 1, "changed")
+    edit(world, 2, "changed too")
+    outbox = world.store.outbox("docs")
+    assert outbox.unsettled([world.key(0), world.key(1)]) == {world.key(1)}
+    assert outbox.unsettled([]) == set()
+    pay(world, (live, OLD), (shadow, NEW))
+    assert outbox.unsettled([world.key(0), world.key(1)]) == set()
+
+
 def test_a_key_that_is_written_often_is_owed_once(world):
     shadowed(world, ["a"])
     for text in ("b", "c", "d"):

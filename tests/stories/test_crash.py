@@ -126,7 +126,7 @@ class Ward:
     def made(self, database: str, move: str) -> int:
         end = self.gallows.make(self.url(database), move)
         assert (end.signal, end.said) == (0, ""), f"{move}: {end.said}"
-        return end.exchanges
+        return end.steps
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,13 +200,23 @@ def test_crops_are_words_of_their_own_records_and_the_same_for_the_same_seed() -
     texts = {document.id: document.text.split() for document in whole.documents}
     crops = crops_of(whole, count=100, seed=1)
 
-    assert {identifier for _, identifier in crops} == {f"d{row}" for row in range(6)}  # d6 is too short
+    assert {identifier for _, identifier in crops} == {f"d{row}" for row in range(2, 6)}  # two are asked for, d6 is too short
     for text, identifier in crops:
         assert set(text.split()) <= set(texts[identifier])
         assert len(text.split()) >= 3
     assert crops == crops_of(whole, count=100, seed=1)
     assert crops != crops_of(whole, count=100, seed=2)
     assert len(crops_of(whole, count=3, seed=1)) <= 3
+
+
+def test_words_that_other_records_have_as_well_are_no_crop() -> None:
+    whole = with_sentences(12)
+    shared = "return None if there is nothing else to say"
+    alike = tuple(Document(f"s{row}", "", f"{shared}. Number {row}.", {}) for row in range(9))
+    crops = crops_of(replace(whole, documents=(*whole.documents, *alike)), count=100, seed=1)
+
+    assert {identifier for _, identifier in crops} == {f"d{row}" for row in range(2, 12)}
+    assert crops_of(replace(whole, documents=whole.documents[:2]), count=100, seed=1) == []
 
 
 def test_a_cropped_record_is_a_row_of_its_own_and_never_a_negative_of_whom_it_answers() -> None:

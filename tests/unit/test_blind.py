@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from linear import adapter
 from transvase.adapters.memory import MemoryStore
 from transvase.core.errors import NotReady
 from transvase.core.migration import Phase
 from transvase.core.ports import Encoder, Source
-from transvase.core.space import Role
+from transvase.core.space import Role, Side
 from transvase.migrations.adopt import adopt
 from transvase.migrations.cutover import cutover
 from transvase.migrations.fill import fill
@@ -18,6 +19,7 @@ from transvase.migrations.migrate import migrate
 from transvase.migrations.open import open_target
 from transvase.migrations.plan import plan
 from transvase.migrations.prove import prove
+from transvase.migrations.retire import retire
 from transvase.migrations.rollback import rollback
 from transvase.migrations.status import status
 from worlds import NEW, OLD, WIDTH, MemoryWorld, rows_of
@@ -63,7 +65,28 @@ def target(world: MemoryWorld) -> str:
 
 def test_the_operator_is_told_what_may_escape(world: MemoryWorld) -> None:
     assert any(WHY in warning for warning in plan(world.store, "docs", to="new", encoders=ENCODERS).warnings)
+    open_target(world.store, "docs", to="new", encoders=ENCODERS)
     assert WHY in status(world.store, "docs").warnings
+
+
+def test_with_one_side_alone_there_is_none_that_an_unseen_write_could_leave_behind(world: MemoryWorld) -> None:
+    store = world.store
+    assert status(store, "docs").warnings == ()
+    migrate(store, "docs", encoders=ENCODERS, to="new", until=Phase.LIVE)
+    assert status(store, "docs").warnings == (WHY,), "the old side is kept beside it"
+    retire(store, "docs", drop=True)
+    assert status(store, "docs").warnings == ()
+
+
+def test_where_two_names_share_one_side_nothing_is_said_to_be_compared(world: MemoryWorld) -> None:
+    asking = adapter("asking", OLD, side=Side.QUERY)
+    encoders: Callable[[str], Encoder] = {"old": OLD, "asking": asking}.__getitem__
+    assert not any(WHY in warning for warning in plan(world.store, "docs", to="asking", encoders=encoders).warnings)
+    migrate(world.store, "docs", encoders=encoders, to="asking", until=Phase.FILLED)
+    verdict = prove(world.store, "docs", encoders=encoders)
+    assert verdict.passed
+    assert not any(WHY in finding.detail for finding in verdict.findings)
+    assert status(world.store, "docs").warnings == ()
 
 
 def test_nothing_that_was_written_unseen_is_missing_after_any_step(world: MemoryWorld) -> None:

@@ -79,6 +79,18 @@ def test_the_summary_shows_the_promised_figures(outcome: Outcome) -> None:
         "✓ sum_up  shop",
     ):
         assert figure in shown
+    assert "halved" not in shown
+
+
+def test_the_summary_and_the_json_tell_when_the_writers_had_to_slow_down(outcome: Outcome) -> None:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    slowed = replace(outcome, slowed=2)
+
+    summary.show(slowed, console)
+
+    assert isinstance(console.file, io.StringIO)
+    assert "15 edits; their pace was halved 2 times for the worker to follow" in console.file.getvalue()
+    assert (outcome.as_json()["writers_slowed"], slowed.as_json()["writers_slowed"]) == (0, 2)
 
 
 def test_an_operation_counts_for_every_move_that_it_outlasts() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from threading import RLock
 
 import numpy as np
 import pytest
 from costless import HashEncoder
+from transvase.adapters.memory import MemoryStore
+from transvase.adapters.memory.index import MemoryIndex
+from transvase.adapters.memory.outbox import MemoryOutbox
+from transvase.adapters.memory.state import AliasState
 from transvase.core.errors import EncoderFailed, NotReady
 from transvase.core.migration import Phase
-from transvase.core.ports import Answer, Encoder, Source
+from transvase.core.ports import Answer, Debt, Encoder, Source
 from transvase.core.record import Hit, digest_of
 from transvase.core.space import UNKNOWN, Role, Vectors
 from transvase.core.verdict import Finding, Verdict
@@ -145,6 +150,26 @@ def test_a_row_that_is_owed_is_excused(memory_world: MemoryWorld) -> None:
     assert "recompute" not in failing(memory_world, {"old": OLD, "new": Restless("new", dimension=WIDTH, seed=2)})
 
 
+class Held(MemoryOutbox):
+    """It holds every debt back, as some stores do with what somebody is just writing."""
+
+    def read(self, *, limit: int) -> list[Debt]:
+        return []
+
+
+class Writing(MemoryStore):
+    """Somebody is in the middle of each write to it."""
+
+    def outbox(self, alias: str) -> MemoryOutbox:
+        return Held(self._state(alias), lock=self._lock)
+
+
+def test_a_row_that_somebody_is_just_writing_is_excused() -> None:
+    world = filled(MemoryWorld(Writing()))
+    world.put("docs", [{"id": 5, "body": "its vector follows in a moment"}])
+    assert failing(world) == set()
+
+
 def test_the_outbox_check_passes_once_everything_owed_at_the_beginning_is_paid(memory_world: MemoryWorld) -> None:
     filled(memory_world)
     memory_world.put("docs", [{"id": i, "body": f"edited {i}"} for i in range(10)])
@@ -196,6 +221,42 @@ def test_latency_stands_beside_the_sources(memory_world: MemoryWorld) -> None:
     assert found["latency"].measured > 0
     assert found["latency"].threshold >= 5.0
     assert "the source: median" in found["latency"].detail
+
+
+class Dormitory(MemoryStore):
+    """Each of two rows is a tenant of its own, and can be searched in an index unless it is among its sleepers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep: dict[str, set[int]] = {}
+
+    def index(self, alias: str, index: str) -> MemoryIndex:
+        return Bedroom(self._state(alias), index, lock=self._lock, awake={5, 6} - self.asleep.get(index, set()))
+
+
+class Bedroom(MemoryIndex):
+    def __init__(self, alias: AliasState, name: str, *, lock: RLock, awake: set[int]) -> None:
+        super().__init__(alias, name, lock=lock)
+        self._awake = awake
+
+    def parts(self) -> tuple[Mapping[str, object], ...]:
+        return tuple({"id": number} for number in sorted(self._awake))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "asleep", "why"),
+    [("old", ({5}, {6}), "no tenant is awake on both sides"), (UNKNOWN, (set(), {5, 6}), "no tenant is awake")],
+    ids=["no tenant on both sides", "none beside an unknown source"],
+)
+def test_a_latency_that_nobody_could_measure_is_said_to_be_none(
+    encoder: str, asleep: tuple[set[int], set[int]], why: str
+) -> None:
+    store = Dormitory()
+    world = filled(MemoryWorld(store), encoder=encoder)
+    assert "median" in judged(world)["latency"].detail, "both are awake"
+    store.asleep = dict(zip(("docs.embedding", _target(world)), asleep, strict=True))
+    found = judged(world)["latency"]
+    assert (found.passed, found.measured, found.detail) == (True, 0.0, f"nothing was searched: {why}")
 
 
 def test_recall_counts_a_tie_by_its_score_and_a_miss_as_a_miss() -> None:

@@ -322,7 +322,7 @@ def test_too_few_replicas_leave_a_doubt() -> None:
         time.sleep(1)
         nodes[2].freeze()
         error = raised(lambda: connection.rest("POST", "/objects?consistency_level=ALL", body=body(name), index=name))
-        assert kind_of(error) is Kind.CONSISTENCY, error
+        assert kind_of(error) in (Kind.CONSISTENCY, Kind.BROKEN), error  # a slow node 0 drops its line to the frozen one first
         assert passing(error)
         assert in_doubt(error)
         connection.close()

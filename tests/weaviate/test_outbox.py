@@ -33,6 +33,15 @@ def test_an_insert_is_paid_into_the_shadow_whole(plot: Plot) -> None:
     assert np.array_equal(found, wanted)
 
 
+def test_a_key_that_somebody_is_just_writing_is_held_back_and_all_the_same_not_settled(plot: Plot) -> None:
+    key, other = plot.write(1, "a"), plot.write(2, "b")
+    entries = plot.ledger.intend(ALIAS, [key], first=plot.live.site)
+    assert plot.outbox.read(limit=5) == []
+    assert plot.outbox.unsettled([key, other]) == {key}
+    plot.ledger.settle(ALIAS, entries)
+    assert plot.outbox.unsettled([key, other]) == set()
+
+
 def test_the_live_side_is_left_as_it_is_where_its_vector_is_right(plot: Plot) -> None:
     owe(plot, plot.write(1, "a"))
     before = plot.application.one(plot.live.site, uid(1))

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from forking import End
 from transvase.core.fence import Fenced
 from transvase.core.ports import Encoder
 from transvase.core.space import Role
 from transvase.migrations.sync import Worker
 from weaviate_gallows import LEADS_TO, MOVES, Gallows, stands
 from weaviate_independent import Reader, differences, strange_vectors
-from weaviate_mirrors import End
 from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked

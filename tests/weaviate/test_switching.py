@@ -185,7 +185,7 @@ def test_a_move_that_comes_late_is_put_right(shadowed: tuple[Walk, str]) -> None
     point(walk, target)
     point(walk, walk.table)
     generation = walk.store.alias(walk.alias).generation
-    walk.store.ledger.doubt(walk.alias, f"the move of {walk.server_alias} to {target} was not answered: it may take place late")
+    walk.store.ledger.doubt(walk.alias, f"whether {target} was moved to is not known", facts={"of": "unanswered"})
     walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": target})
     assert walk.store.alias(walk.alias).live.name == target
     assert walk.store.behind(walk.alias) == ()

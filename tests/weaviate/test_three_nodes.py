@@ -31,6 +31,7 @@ from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_objects import uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
+from weaviate_work import at_work
 
 pytestmark = [pytest.mark.weaviate, pytest.mark.story]
 
@@ -143,31 +144,6 @@ def walk(cluster: Sequence[Node], tmp_path: Path) -> Iterator[Walk]:
 
 
 @contextmanager
-def at_work(steps: Sequence[Callable[[], None]]) -> Iterator[None]:
-    """Make each of the steps over and over in a thread of its own until the block ends; the first error is the test's."""
-    stop, errors = threading.Event(), list[BaseException]()
-
-    def run(step: Callable[[], None]) -> None:
-        while not stop.wait(EVERY_S) and not errors:
-            try:
-                step()
-            except BaseException as error:  # raised by the test's own thread below
-                errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(step,)) for step in steps]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    if errors:
-        raise errors[0]
-
-
-@contextmanager
 def frozen(node: Node, seconds: float) -> Iterator[None]:
     """The node stands still for so long, whatever happens meanwhile."""
     node.freeze()
@@ -216,7 +192,7 @@ def test_nothing_is_lost_mixed_doubled_or_brought_back_while_a_node_stands_still
         stack.callback(paying.close)
         writers = [Writer(one, 1_000 * n + 10 * n, drawn=np.random.default_rng(n)) for n, one in enumerate(mirrors)]
         searchers = [Searcher(one, walk.table) for one in retrievers]
-        with at_work([one.step for one in (*writers, *searchers)]), beside(Worker(paying, walk.alias, encoder)):
+        with at_work([one.step for one in (*writers, *searchers)], every_s=EVERY_S), beside(Worker(paying, walk.alias, encoder)):
             with frozen(late, 2.0):
                 patiently(walk.filled)
             whole(cluster)

@@ -6,9 +6,8 @@ told had been done to the keys that it alone writes.
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -27,12 +26,13 @@ from transvase.core.fence import Fenced
 from transvase.core.ports import Encoder, Index, Place
 from transvase.core.space import Role
 from transvase.migrations.reconcile import settle
-from transvase.migrations.sync import Worker
+from transvase.migrations.sync import Worker, beside
 from weaviate.classes.data import DataObject
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_mirrors import ENCODERS
 from weaviate_objects import NEW, OLD, WIDTH, Application, applied, collection, encoded, uid
 from weaviate_server import Node
+from weaviate_work import at_work
 
 pytestmark = pytest.mark.weaviate
 
@@ -55,15 +55,14 @@ class Writer:
     known: dict[UUID, str | None] = field(default_factory=dict)
     steps: int = 0
 
-    def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            own = self.drawn.random() < 0.6
-            number = self.first + int(self.drawn.integers(30)) if own else int(self.drawn.integers(COMMON))
-            body = None if self.drawn.random() < 0.3 else f"of {self.first}, step {self.steps}"
-            self.act(self, number, body)
-            if own:
-                self.known[uid(number)] = body
-            self.steps += 1
+    def step(self) -> None:
+        own = self.drawn.random() < 0.6
+        number = self.first + int(self.drawn.integers(30)) if own else int(self.drawn.integers(COMMON))
+        body = None if self.drawn.random() < 0.3 else f"of {self.first}, step {self.steps}"
+        self.act(self, number, body)
+        if own:
+            self.known[uid(number)] = body
+        self.steps += 1
 
 
 @dataclass
@@ -136,42 +135,6 @@ def mirroring(mirror: Mirror) -> Callable[[Writer, int, str | None], None]:
     return act
 
 
-@contextmanager
-def at_work(writers: list[Writer]) -> Iterator[None]:
-    """The writers, each a thread, until the block ends; the first error of any of them is the test's."""
-    stop, errors = threading.Event(), list[BaseException]()
-
-    def run(writer: Writer) -> None:
-        try:
-            writer.run(stop)
-        except BaseException as error:  # raised by the test's own thread below
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(writer,)) for writer in writers]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    if errors:
-        raise errors[0]
-
-
-@contextmanager
-def served(worker: Worker) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.serve, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def pour(store: WeaviateStore, alias: str, index: Index, *, batch: int = 40) -> None:
     """The fill, in small batches so that writers come in between."""
     corpus, target, place = store.corpus(alias), index.declaration, Place()
@@ -216,12 +179,12 @@ def test_nothing_is_lost_and_nothing_comes_back_while_a_shadow_is_filled_and_the
     strangers = [Writer(9_000, town.stranger, np.random.default_rng(next(seeds)))]
     new = target(operator, alias)
     worker = Worker(operator, alias, encoder)
-    with at_work(ours):
-        with at_work(strangers):
+    with at_work([one.step for one in ours]):
+        with at_work([one.step for one in strangers]):
             operator.create(alias, new)
             pour(operator, alias, operator.index(alias, new.name))
             worker.pay_once()
-        with served(worker):
+        with beside(worker):
             done = settle(operator, alias, operator.index(alias, new.name), worker)
             assert done["reconcile_left"] == 0
             moved = [_moved(operator, alias, to, worker) for to in (new, old, new)]
@@ -236,7 +199,7 @@ def _moved(store: WeaviateStore, alias: str, to: Declaration, worker: Worker) ->
     """Move the alias under traffic, whatever is owed just then; wait until every node agrees."""
     store.point(alias, to.name, expect=store.alias(alias).generation, allow_owed=100)
     assert store.behind(alias) == ()
-    threading.Event().wait(1.5)
+    time.sleep(1.5)
     worker.pay_once()
     return store.alias(alias).live.name
 
@@ -247,7 +210,7 @@ def test_without_a_mirror_reconciling_finds_everything_that_was_written_during_a
     new = target(operator, alias)
     worker = Worker(operator, alias, encoder)
     strangers = [Writer(1_000 * (1 + n), town.stranger, np.random.default_rng(n)) for n in range(3)]
-    with at_work(strangers):
+    with at_work([one.step for one in strangers]):
         operator.create(alias, new)
         pour(operator, alias, operator.index(alias, new.name))
     done = settle(operator, alias, operator.index(alias, new.name), worker)

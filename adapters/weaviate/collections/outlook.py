@@ -11,8 +11,9 @@ from transvase.core.ports import Alias, Declaration, Outlook
 
 from . import rights
 from .control import Control
+from .leading import aliases_naming, references_to
 from .names import canonical
-from .schema import DEFAULT, WIDEST, Raw, VectorKind, all_schemas, schema_of, tenanted, vector_kind, vector_kinds
+from .schema import DEFAULT, WIDEST, Raw, VectorKind, schema_of, tenanted, vector_kind, vector_kinds
 from .tenants import Activity, Tenants, listed
 
 if TYPE_CHECKING:
@@ -116,17 +117,11 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
 def _pointing_here(connection: Connection, alias: Alias, *, also: Sequence[str]) -> Iterator[str]:
     """What names the old collection and would not come along."""
     site = alias.live.site
-    pointing = sorted(
-        f"{one['class']}.{prop['name']}"
-        for one in all_schemas(connection)
-        for prop in one.get("properties") or ()
-        if site in prop["dataType"] and one["class"] != site
-    )
+    pointing = references_to(connection, site)
     if pointing:
         yield f"references of other collections lead to {site} and stay there (no reference takes an alias): {listed(pointing)}"
-    answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
     ours = {canonical(alias.name), *also}
-    others = sorted(one["alias"] for one in answer.get("aliases") or () if one["alias"] not in ours)
+    others = [name for name in aliases_naming(connection, site) if name not in ours]
     if others:
         yield f"other aliases name {site} and are not moved: {listed(others)}"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +24,8 @@ AT_ONCE: Final = 100
 """Tenants in one request."""
 NAMED: Final = 5
 """Names written out in one sentence."""
+EMPTIED: Final = "tenant came back empty"
+"""The code of the failure to fetch one."""
 WAKING_S: Final = 120.0
 """How long a tenant may take to wake: one that was offloaded is fetched from elsewhere."""
 
@@ -145,16 +147,19 @@ class Tenants:
         return unlike
 
     @contextmanager
-    def awake(self, tenant: str, *, patience_s: float = WAKING_S) -> Iterator[Activity]:
+    def awake(
+        self, tenant: str, *, patience_s: float = WAKING_S, fetching: Callable[[], None] = lambda: None
+    ) -> Iterator[Activity]:
         """The tenant, active for as long as anybody in this process is inside; then as it was. Yields how it was found.
 
         UnknownName; StoreFailed when it does not wake within ``patience_s``, and when one that was offloaded comes back empty:
-        1.39 says so of one that it could not fetch. A process that is killed inside leaves it awake.
+        1.39 says so of one that it could not fetch. ``fetching`` is called before one that is away is asked for. A process that
+        is killed inside leaves it awake.
         """
         state = self._waking
         with state.lock:
             if tenant not in state.before:
-                state.before[tenant] = self._wake(tenant, patience_s)
+                state.before[tenant] = self._wake(tenant, patience_s, fetching)
             before = state.before[tenant]
             state.users[tenant] = state.users.get(tenant, 0) + 1
         try:
@@ -167,8 +172,10 @@ class Tenants:
                     if before is not Activity.ACTIVE:
                         self.bring({tenant: before})
 
-    def _wake(self, tenant: str, patience_s: float) -> Activity:
+    def _wake(self, tenant: str, patience_s: float, fetching: Callable[[], None]) -> Activity:
         before = now = self.status(tenant)
+        if before in _AWAY:
+            fetching()
         end, why = time.monotonic() + patience_s, ""
         while now is not Activity.ACTIVE:
             if time.monotonic() > end:
@@ -185,8 +192,10 @@ class Tenants:
         if before in _AWAY and not self._connection.count(self._collection, tenant):
             what = f"the tenant {tenant} of {self._collection} was {before} and came back empty"
             why = "a server whose fetching failed says ACTIVE all the same"
-            advice = "it was left awake, for putting it away might lose what is stored: look there, or remove the tenant"
-            raise StoreFailed(f"{what}: {why}; {advice}", code="tenant asleep")
+            advice = (
+                "it was left awake, for putting it away again writes over what is stored: put back what it held, or remove it"
+            )
+            raise StoreFailed(f"{what}: {why}; {advice}", code=EMPTIED)
         return before
 
     def _send(self, method: str, states: Mapping[str, Activity]) -> None:

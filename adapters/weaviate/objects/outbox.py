@@ -37,6 +37,15 @@ class WeaviateOutbox:
         """What may be paid now, the oldest entries first; what somebody is just writing is held back."""
         return self._setting.ledger.debts(self._setting.alias, limit=limit)
 
+    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys with an entry in the ledger that nobody has settled, whoever is at work on it."""
+        ledger, alias = self._setting.ledger, self._setting.alias
+        watched = ledger.watch(alias)
+        try:
+            return ledger.since(alias, watched, among=list(keys))
+        finally:
+            ledger.unwatch(alias, watched)
+
     def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
         """Write, look, settle; SpaceMismatch, BadValue or Superseded before anything is written.
 

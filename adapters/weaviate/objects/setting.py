@@ -16,6 +16,7 @@ from transvase.core.declaration import Alias
 from transvase.core.figures import Reads
 from transvase.core.record import Key
 
+from .emptied import woken
 from .reading import PAGE, Lens, Seen, fetch, page, pages
 
 
@@ -77,7 +78,7 @@ class Setting:
         if not tenant:
             yield
             return
-        with Tenants(self.connection, site).awake(tenant):
+        with woken(self, site, tenant):
             yield
 
     def objects(self, site: str, lens: Lens, *, tenant: str = "", limit: int = PAGE) -> Iterator[Seen]:

@@ -65,11 +65,6 @@ def load(connection: Connection, control: Control, name: str) -> Known:
     row = control.load(name)
     if row is None:
         there = control.aliases()
-        if name in there:  # a server that was just started says of what it has not loaded yet that it is not there
-            raise StoreFailed(
-                f"the server said that there is no alias {name!r}, and then that there is: it is being started; do it again",
-                code="starting",
-            )
         same = [one for one in there if canonical(one) == canonical(name)]
         hint = f"it was adopted as {same[0]!r}" if same else f"there are {', '.join(there) or 'none'}; `adopt` makes one"
         raise UnknownName("alias", name, hint=hint)

@@ -7,10 +7,9 @@ request that was not answered may take place late: until every node has been see
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
@@ -39,10 +38,9 @@ LATE_S: Final = 1.0
 """How much later it is looked again whether a request that was not answered took place after all."""
 WRITERS_S: Final = 2.0
 
-_GOING: Final = re.compile(
-    r"from (?P<old>\w+) to (?P<new>\w+) under generation (?P<generation>\d+), looked (?P<looked>\d+), moved (?P<moved>\d+)"
-)
-_UNANSWERED: Final = "not answered"
+_MOVE: Final = "move"
+_UNANSWERED: Final = "unanswered"
+"""What a doubt of ours is of, as its fact ``of`` says."""
 
 Settings = Callable[[Known], Setting]
 
@@ -51,7 +49,6 @@ Settings = Callable[[Known], Setting]
 class Going:
     """A move that was begun under a generation of the alias."""
 
-    number: int
     window: Window
     generation: int
 
@@ -85,7 +82,7 @@ def point(realm: Realm, alias: str, index: str, *, expect: int, allow_owed: int,
 def behind(realm: Realm, alias: str, *, settings: Settings) -> tuple[str, ...]:
     """Nodes that do not serve the live side after ``AGREE_S``; () once all do and what the old side got meanwhile is owed."""
     _finished(realm, known(realm, alias), settings)
-    left = realm.ledger.doubts(alias)  # then some node did not agree in time just now
+    left = _doubts(realm, alias)  # then some node did not agree in time just now
     return agreement.behind(realm.connection, patience_s=0.0 if left else AGREE_S)
 
 
@@ -100,9 +97,9 @@ def _permitted(realm: Realm, seen: Known, target: Declaration) -> None:
 
 def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked: int, settings: Settings) -> Switch:
     live, ledger, name = seen.alias.live, realm.ledger, seen.row.name
-    moved = realm.control.now_ms()
-    way = f"from {live.site} to {target.site} under generation {seen.alias.generation}"
-    ledger.doubt(name, f"the alias goes {way}, looked {looked}, moved {moved}")
+    window = Window(old=live.site, new=target.site, looked=looked, moved=realm.control.now_ms())
+    facts: Mapping[str, str | int] = {"of": _MOVE, "generation": seen.alias.generation, **asdict(window)}
+    ledger.doubt(name, f"the alias goes from {live.site} to {target.site}", facts=facts)
     started = time.perf_counter()
     for one in seen.names:
         _put(realm, name, one, target.site)
@@ -128,7 +125,8 @@ def _put(realm: Realm, alias: str, server_alias: str, site: str) -> None:
                 raise
             why = str(error)
             if in_doubt(error) and not noted:
-                realm.ledger.doubt(alias, f"the move of {server_alias} to {site} was {_UNANSWERED}: it may take place late")
+                said = f"the move of {server_alias} to {site} was not answered: it may take place late"
+                realm.ledger.doubt(alias, said, facts={"of": _UNANSWERED})
                 noted = True
         if time.monotonic() > end:
             raise StoreFailed(
@@ -160,10 +158,10 @@ def _capture(realm: Realm, name: str, *, live: str, shadow: str) -> None:
 
 def _finished(realm: Realm, seen: Known, settings: Settings) -> Known:
     """What an earlier move left open is finished as far as the nodes agree; the alias as it is then."""
-    doubts = realm.ledger.doubts(seen.row.name)
+    doubts = _doubts(realm, seen.row.name)
     if not doubts:
         return _taken_over(realm, seen) if seen.drifted else seen
-    going, late = _going(realm, seen), any(_UNANSWERED in doubt.why for doubt in doubts)
+    going, late = _going(doubts), any(doubt.facts.get("of") == _UNANSWERED for doubt in doubts)
     seen = _put_right(realm, seen, going, late=late)
     if agreement.behind(realm.connection, patience_s=AGREE_S):
         return seen
@@ -230,16 +228,19 @@ def _owed(realm: Realm, alias: str, allowed: int) -> int:
     return owed
 
 
-def _going(realm: Realm, seen: Known) -> list[Going]:
-    return [going for doubt in realm.ledger.doubts(seen.row.name) if (going := _read(doubt)) is not None]
+def _doubts(realm: Realm, alias: str) -> list[Doubt]:
+    """Those of moves; the ledger keeps others beside."""
+    return [one for one in realm.ledger.doubts(alias) if one.facts.get("of") in (_MOVE, _UNANSWERED)]
 
 
-def _read(doubt: Doubt) -> Going | None:
-    found = _GOING.search(doubt.why)
-    if found is None:
-        return None
-    window = Window(old=found["old"], new=found["new"], looked=int(found["looked"]), moved=int(found["moved"]))
-    return Going(doubt.number, window, int(found["generation"]))
+def _going(doubts: Sequence[Doubt]) -> list[Going]:
+    return [_read(doubt.facts) for doubt in doubts if doubt.facts.get("of") == _MOVE]
+
+
+def _read(facts: Mapping[str, str | int]) -> Going:
+    looked, moved = int(facts["looked"]), int(facts["moved"])
+    window = Window(old=str(facts["old"]), new=str(facts["new"]), looked=looked, moved=moved)
+    return Going(window, int(facts["generation"]))
 
 
 def _cleared(realm: Realm, seen: Known, doubts: list[Doubt]) -> None:

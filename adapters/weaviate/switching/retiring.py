@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+from transvase.adapters.weaviate.collections.leading import aliases_naming, references_to
 from transvase.adapters.weaviate.collections.rights import ALIASES, Permission, demanded
-from transvase.adapters.weaviate.collections.schema import all_schemas
 from transvase.core.errors import NotReady, StoreFailed
 from transvase.core.ports import Declaration
 
@@ -98,16 +98,10 @@ def _permitted(connection: Connection, site: str, seen: Known, *, take_name: boo
 
 
 def _not_led_to(connection: Connection, site: str) -> None:
-    answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
-    aliases = sorted(str(one["alias"]) for one in answer.get("aliases") or () if one["class"] == site)
+    aliases = aliases_naming(connection, site)
     if aliases:
         raise NotReady("retire", f"{', '.join(aliases)} still names {site}: move or delete what names it first")
-    pointing = sorted(
-        f"{one['class']}.{prop['name']}"
-        for one in all_schemas(connection)
-        for prop in one.get("properties") or ()
-        if site in prop["dataType"] and one["class"] != site
-    )
+    pointing = references_to(connection, site)
     if pointing:
         raise NotReady(
             "retire",

@@ -77,6 +77,7 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.CONSISTENCY, r"cannot achieve consistency level"),
         (Kind.UNREACHED, r"failed to connect to all addresses|connection refused"),
         (Kind.TIMED_OUT, r"deadline exceeded"),
+        (Kind.BROKEN, r"code = Canceled|client connection is closing"),
     )
 )
 """The server's sentences, and gRPC's own, the narrower ones first."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import grpc
 import httpx
-from transvase.core.errors import StoreFailed
+from transvase.core.errors import StoreFailed, Superseded
 from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health_weaviate_pb2, search_get_pb2, weaviate_pb2_grpc
 
 from .address import Address, Host
 from .credentials import Badge, Credentials
 from .failures import refusal, translated
+from .presence import NOT_FOUND, Presence, collection_of
 
 CONNECT_S: Final = 5.0
 LARGEST: Final = 104_858_000
@@ -53,6 +55,9 @@ class Line:
             trust_env=False,
         )
         self._badge = Badge(credentials, self._web, verify=_trusted(address))
+        self._presence = Presence(
+            lambda path: self._answered("GET", path, doing="looking what is there").status_code, host=str(host)
+        )
         self._channel = _channel(host, address)
         self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
 
@@ -69,28 +74,25 @@ class Line:
     ) -> Any:
         """What ``path`` below ``/v1`` answers, as JSON; None for an empty answer, and for 404 to GET and DELETE.
 
-        A listing of objects is never None: a collection that is not there is no empty one, and gone.
+        A listing of objects is never None: a collection that is not there is no empty one, and gone. What a host that is being
+        started has not loaded is waited for; StoreFailed where that takes long.
 
         ``local`` asks the node for its own copy of the schema instead of the leader's. ``index`` is the collection asked for, so
         that its end is told as Superseded. ``doing`` completes "while …" in messages.
         """
         doing = doing or f"{method} /v1{path.partition('?')[0]}"
-        headers = self._badge.headers() | ({"consistency": "false"} if local else {})
-        try:
-            answer = self._web.request(
-                method,
-                f"/v1{path}",
-                content=None if body is None else json.dumps(body),
-                headers=headers | ({} if body is None else {"content-type": "application/json"}),
-                timeout=httpx.USE_CLIENT_DEFAULT
-                if timeout_s is None
-                else httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-            )
-            if answer.is_success:
+        loaded = collection_of(path) if method in ("GET", "DELETE") else None
+        while True:
+            asked = time.monotonic()
+            answer = self._answered(method, path, body=body, local=local, doing=doing, timeout_s=timeout_s)
+            if answer.status_code != NOT_FOUND or loaded is None or self._presence.believed(loaded, asked=asked):
+                break
+        if answer.is_success:
+            try:
                 return answer.json() if answer.content.strip() else None
-        except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise translated(error, doing=doing, index=index) from error
-        if answer.status_code == 404 and method in ("GET", "DELETE"):
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise translated(error, doing=doing, index=index) from error
+        if answer.status_code == NOT_FOUND and method in ("GET", "DELETE"):
             if path.startswith("/objects?"):
                 raise refusal(f"could not find class {index or ''}", doing=doing, index=index)
             return None
@@ -150,10 +152,31 @@ class Line:
 
     def _call(self, method: Callable[..., Any], request: object, doing: str, index: str | None, timeout_s: float | None) -> Any:
         metadata = tuple(self._badge.headers().items())
+        while True:
+            asked = time.monotonic()
+            try:
+                return method(request, metadata=metadata, timeout=timeout_s or self._timeout_s)
+            except (grpc.RpcError, ValueError) as error:  # a closed channel is a ValueError
+                told = translated(error, doing=doing, index=index)
+                if index is None or not isinstance(told, Superseded) or self._presence.believed(index, asked=asked):
+                    raise told from error
+
+    def _answered(
+        self, method: str, path: str, *, doing: str, body: object = None, local: bool = False, timeout_s: float | None = None
+    ) -> httpx.Response:
+        headers = self._badge.headers() | ({"consistency": "false"} if local else {})
         try:
-            return method(request, metadata=metadata, timeout=timeout_s or self._timeout_s)
-        except (grpc.RpcError, ValueError) as error:  # a closed channel is a ValueError
-            raise translated(error, doing=doing, index=index) from error
+            return self._web.request(
+                method,
+                f"/v1{path}",
+                content=None if body is None else json.dumps(body),
+                headers=headers | ({} if body is None else {"content-type": "application/json"}),
+                timeout=httpx.USE_CLIENT_DEFAULT
+                if timeout_s is None
+                else httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise translated(error, doing=doing) from error
 
 
 def _trusted(address: Address) -> ssl.SSLContext | bool:

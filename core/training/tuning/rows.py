@@ -42,13 +42,12 @@ def _pairs(shop: Workshop, *, rung: Rung) -> list[Pair]:
 
 def _crops(shop: Workshop, *, rung: Rung, seconds: float) -> list[Crop]:
     """Crops for the first fine-tuning, as many as are asked for and as the time allows beside one pass over the pairs."""
-    pairs, answers = len(shop.lesson.pairs), answers_read(shop.lesson.pairs)
-    spare = shop.answers_in(seconds, asked=0) - answers - QUESTION * pairs  # in the time of an answer
-    cropped = min(spare / QUESTION, answers)  # a crop of a record that is read anyway is one question more
-    wanted = min(shop.settings.crops * pairs, cropped + max(0.0, spare - QUESTION * answers) / (1 + QUESTION))
+    pairs = len(shop.lesson.pairs)
+    spare = shop.answers_in(seconds, asked=0) - answers_read(shop.lesson.pairs) - QUESTION * pairs  # in the time of an answer
+    wanted = int(min(shop.settings.crops * pairs, spare / (1 + QUESTION)))
     if rung is not Rung.TUNE or wanted < 1:
         return []
-    crops = crops_of(shop.lesson, count=int(wanted), seed=shop.settings.seed)
+    crops = crops_of(shop.lesson, count=wanted, seed=shop.settings.seed)
     shop.facts["crops"] = len(crops)
     return crops
 

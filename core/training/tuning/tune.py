@@ -76,8 +76,8 @@ def tune(
     course = halving(batch, attempt, again=again)
     shop.curve += course.curve
     steps = course.curve[-1].step
-    passes = steps * ranks.count() / count(stakes, size=int(str(shop.facts[f"{rung} batch"])))
-    shop.facts |= {f"{rung} steps": steps, f"{rung} rows": len(table), f"{rung} seen": round(passes * len(table))}
+    seen = steps / course.pace.steps * epochs * len(table)
+    shop.facts |= {f"{rung} steps": steps, f"{rung} rows": len(table), f"{rung} seen": round(seen)}
     return _swept(shop, rung, course, further=(last or shop.clock.budget_s is None) and shop.clock.share(1) >= SHORT_S)
 
 

@@ -1,0 +1,64 @@
+"""When a host may be believed that something is not there: one that is being started says so of all that it has not loaded yet.
+
+From its first answers on it knows which collections there are, for it asks the leader. Their objects it serves a moment later:
+until then a request for one is answered with 404, and a search as if the collection were gone. That was seen at every one of 25
+starts of a single server, up to two seconds after its first answer, and never once it said that it is ready (nor of a node that
+came back to two others). Whether it is ready is not what is asked here: a node may say that it is not because another is away.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+from transvase.core.errors import StoreFailed
+
+from .failures import Kind
+
+STEADY_S: Final = 0.5
+"""For how long a collection that was served is believed to be: a host that ends needs longer to answer anew."""
+NOT_FOUND: Final = 404
+PATIENCE_S: Final = 5.0
+"""How long a host that is being started is waited for."""
+_PAUSE_S: Final = 0.05
+_LOADED: Final = re.compile(r"^/objects(?:/|\?(?:[^#]*&)?class=)(\w+)|^/schema/(\w+)/shards")
+
+
+class Presence:
+    """What one host has been seen to serve. ``status`` gives the HTTP status of a GET below ``/v1``. Safe for many threads."""
+
+    def __init__(self, status: Callable[[str], int], *, host: str) -> None:
+        self._status, self._host = status, host
+        self._served: dict[str, float] = {}
+
+    def believed(self, collection: str, *, asked: float) -> bool:
+        """Whether what was asked at ``asked`` (monotonic seconds) of the collection, and not found, is not there.
+
+        False: it has to be asked again, for the collection may have been loaded in between. StoreFailed (``not reached``) where
+        the host does not come to serve within ``PATIENCE_S`` what the leader says is there.
+        """
+        if 0 <= asked - self._served.get(collection, -math.inf) <= STEADY_S:
+            return True
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            now = time.monotonic()
+            if self._status(f"/objects?class={collection}&limit=1") != NOT_FOUND:
+                self._served[collection] = now
+                return False
+            if self._status(f"/schema/{collection}") == NOT_FOUND:
+                return True
+            if now > end:
+                raise StoreFailed(
+                    f"{self._host} is being started and does not serve {collection} yet; do it again when it is ready",
+                    code=str(Kind.UNREACHED),
+                )
+            time.sleep(_PAUSE_S)
+
+
+def collection_of(path: str) -> str | None:
+    """The collection whose objects or shards ``path`` asks the host for; None for a path that the leader answers."""
+    found = _LOADED.match(path)
+    return (found[1] or found[2]) if found else None

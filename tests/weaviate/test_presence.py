@@ -1,0 +1,115 @@
+"""A server that is being started says of what it has not loaded that it is not there: nobody is to take it at its word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from transvase.adapters.weaviate.collections.control import Control
+from transvase.adapters.weaviate.wire.address import Address
+from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.credentials import Credentials
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, passing
+from transvase.adapters.weaviate.wire.presence import Presence, collection_of
+from transvase.core.errors import StoreFailed, Superseded
+from transvase.core.ports import Declaration
+from weaviate_ground import put, self_provided
+from weaviate_objects import uid
+from weaviate_server import Node
+
+pytestmark = pytest.mark.weaviate
+
+STARTS = 3
+COLLECTIONS = 8
+
+
+@pytest.fixture(scope="module")
+def stocked(server: Node) -> Iterator[Connection]:
+    connection = Connection(Address.parse(server.url), Credentials())
+    for number in range(COLLECTIONS):
+        body = {"class": f"Stock{number}", "vectorConfig": {"default": self_provided()}}
+        connection.rest("POST", "/schema", body=body)
+        assert put(connection, f"Stock{number}", 3) == set()
+    yield connection
+    connection.close()
+
+
+def soon(ask: Callable[[], object]) -> object:
+    """What is answered as soon as anything is: until then the server is away, which is said as a passing failure."""
+    while True:
+        try:
+            return ask()
+        except StoreFailed as error:
+            if not passing(error):
+                raise
+
+
+@pytest.mark.timeout(300)
+def test_what_is_there_is_never_said_not_to_be_while_the_server_starts(server: Node, stocked: Connection) -> None:
+    control = Control(stocked)
+    kept = Declaration(
+        name="Stock5", space=None, encoder="unknown", text="title", width=3, metric="cosine", form="float32", adopted=True
+    )
+    control.keep(kept, alias="stock")
+    last = stocked.rest("GET", "/objects?class=Stock7&limit=1", index="Stock7")["objects"][0]["id"]
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: stocked.rest("GET", f"/objects/Stock7/{last}")["id"],
+        lambda: control.index("Stock5") is not None,
+        lambda: [one.name for one in control.indexes("stock")],
+        lambda: stocked.count("Stock6"),
+        lambda: len(stocked.rest("GET", "/objects?class=Stock5&limit=3", index="Stock5")["objects"]),
+        lambda: len(stocked.rest("GET", "/schema/Stock4/shards")),
+    )
+    wanted = [last, True, ["Stock5"], 10, 3, 1]
+    for start in range(STARTS):
+        server.kill()
+        server.start()
+        first = soon(asked[start])  # each of them finds the server at its youngest once
+        assert first == wanted[start]
+        while not server.ready():
+            assert [soon(one) for one in asked] == wanted
+        assert [soon(one) for one in asked] == wanted
+
+
+def test_what_is_not_there_is_believed(server: Node, stocked: Connection) -> None:
+    assert stocked.rest("GET", f"/objects/Stock0/{uid(77)}") is None
+    assert stocked.rest("GET", f"/objects/Never/{uid(77)}") is None
+    with pytest.raises(Superseded):
+        stocked.count("Never")
+    with pytest.raises(Superseded):
+        stocked.rest("GET", "/objects?class=Never&limit=1", index="Never")
+
+
+def test_a_host_that_does_not_come_to_serve_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transvase.adapters.weaviate.wire.presence.PATIENCE_S", 0.2)
+    presence = Presence(lambda path: 404 if path.startswith("/objects") else 200, host="north:8080")
+    with pytest.raises(StoreFailed, match="north:8080 is being started and does not serve Stock yet") as caught:
+        presence.believed("Stock", asked=time.monotonic())
+    assert kind_of(caught.value) is Kind.UNREACHED
+
+
+def test_what_was_asked_before_the_collection_was_served_is_asked_again() -> None:
+    answers = {"/objects?class=Stock&limit=1": 404, "/schema/Stock": 200}
+    presence = Presence(lambda path: answers[path], host="north:8080")
+    answers["/objects?class=Stock&limit=1"] = 200
+    asked = time.monotonic()
+    assert not presence.believed("Stock", asked=asked), "it may have been loaded after the question"
+    assert presence.believed("Stock", asked=time.monotonic())
+    assert not presence.believed("Stock", asked=asked)
+    assert not presence.believed("Stock", asked=time.monotonic() + 60), "it may have been started again since"
+
+
+@pytest.mark.parametrize(
+    ("path", "collection"),
+    [
+        ("/objects/Docs/00000000-0000-0000-0000-000000000007?tenant=a", "Docs"),
+        ("/objects?limit=5&class=Docs_2&after=", "Docs_2"),
+        ("/schema/Docs/shards", "Docs"),
+        ("/schema/Docs", None),
+        ("/schema/Docs/tenants/a", None),
+        ("/aliases/Docs", None),
+    ],
+)
+def test_only_what_the_host_itself_holds_is_doubted(path: str, collection: str | None) -> None:
+    assert collection_of(path) == collection
