@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -56,6 +56,12 @@ class Agreement:
     def bound(self) -> float:
         """At most this share of all rows disagrees, with 95 % confidence."""
         return at_most(int((~self.agrees).sum()), len(self.agrees))
+
+    def without(self, keys: Collection[Key]) -> Agreement:
+        """The same as if these rows had not been compared."""
+        rows = np.array([i for i, record in enumerate(self.compared) if record.key not in keys], dtype=np.intp)
+        compared = tuple(self.compared[i] for i in rows)
+        return replace(self, compared=compared, agrees=self.agrees[rows], cosines=self.cosines[rows])
 
 
 def compare(index: Index, records: Sequence[Record], encoder: Encoder, *, role: Role = Role.DOCUMENT) -> Agreement:

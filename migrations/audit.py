@@ -13,6 +13,7 @@ from transvase.core.record import Key
 from .agreement import SAMPLE, Agreement, compare
 from .encoding import encoder_for
 from .runner import Encoders, silent
+from .suspects import convicted
 
 LISTED: Final = 100
 """Keys named of each kind: enough to look at, and no dump of a table."""
@@ -65,6 +66,7 @@ def audit(
     """Look at the live index; nothing is changed. NotReady where nobody knows its encoder.
 
     Where an index keeps no digests, a row that was edited behind our back shows as foreign: its vector is not that of its text.
+    One that is being edited just now does not: it is looked at again, and left out where nobody can say yet.
     """
     if sample < 1:
         raise BadValue("sample", sample, why="at least one row is compared")
@@ -77,6 +79,8 @@ def audit(
     census = index.census()
     progress("encoding a sample", 0, sample)
     agreement = compare(index, store.corpus(alias).sample(sample, seed=drawn), encoder)
+    wrong = convicted(store, alias, agreement.foreign, differing=lambda records: compare(index, records, encoder).foreign)
+    agreement = agreement.without(set(agreement.foreign) - set(wrong))
     progress("encoding a sample", len(agreement.compared), len(agreement.compared))
     return Audit(alias=alias, index=live.name, space=live.label, census=census, agreement=agreement, seed=drawn)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from costless import HashEncoder
 from transvase.adapters.memory import VectorColumn
+from transvase.adapters.memory.corpus import MemoryCorpus
 from transvase.core.errors import (
     BadValue,
     Busy,
@@ -22,6 +23,7 @@ from transvase.core.errors import (
 )
 from transvase.core.migration import Migration, Move, Phase
 from transvase.core.ports import Encoder, Source
+from transvase.core.record import Record
 from transvase.core.space import Role, Vectors
 from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
@@ -127,6 +129,20 @@ def test_a_few_foreign_rows_are_reported_and_audit_lists_them(memory_world: Memo
 def test_a_clean_table_passes_the_audit(memory_world: MemoryWorld) -> None:
     seen = audit(adopted(memory_world).store, "docs", encoders=ENCODERS, sample=50, seed=4)
     assert (seen.clean, seen.seed, len(seen.agreement.compared)) == (True, 4, 50)
+
+
+def test_a_row_that_is_edited_during_the_audit_is_not_foreign(memory_world: MemoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application writes it, text and vector, when the sample has been read and its vector has not."""
+    store, drawn = adopted(memory_world).store, MemoryCorpus.sample
+
+    def late(corpus: MemoryCorpus, size: int, *, seed: int) -> list[Record]:
+        records = list(drawn(corpus, size, seed=seed))
+        memory_world.put("docs", [{"id": 1, "body": "edited", "embedding": OLD.encode(["edited"], Role.DOCUMENT).matrix[0]}])
+        return records
+
+    monkeypatch.setattr(MemoryCorpus, "sample", late)
+    seen = audit(store, "docs", encoders=ENCODERS, sample=60)
+    assert (seen.clean, seen.agreement.foreign, len(seen.agreement.compared)) == (True, (), 59)
 
 
 def test_documents_encoded_as_queries_are_recognised(memory_world: MemoryWorld) -> None:
