@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import BadValue, SpaceMismatch
+from .errors import BadValue, NotReady, SpaceMismatch
 from .space import UNKNOWN, Space
 
 
@@ -100,3 +100,25 @@ def shareable(target: Declaration, live: Declaration) -> None:
     here = (live.site, live.width, live.metric, live.form, live.text, live.adopted)
     if (target.shares, target.width, target.metric, target.form, target.text, target.adopted) != here:
         raise BadValue("target", target.name, why=f"what shares the site of {live.name} differs from it in its queries alone")
+
+
+def openable(alias: Alias, target: Declaration) -> None:
+    """Return when ``target`` may be made beside the live index, on any store; what is open already may be opened again.
+
+    BadValue for what is no target, NotReady while another index is kept beside the live one, SpaceMismatch as ``shareable``.
+    """
+    live, shadow = alias.live, alias.shadow
+    if target.space is None or (target.adopted and not target.shares):
+        raise BadValue("target", target.name, why="a target is a new index of a known space")
+    if target.width < target.space.dimension:
+        raise BadValue("width", target.width, why=f"space {target.space.id} has {target.space.dimension} dimensions")
+    if target.text != alias.source.text:
+        raise BadValue("text expression", target.text, why=f"the records of {alias.name!r} are read as {alias.source.text!r}")
+    if target.shares and target.name != live.name:
+        shareable(target, live)
+    if target.metric != live.metric:
+        raise BadValue("target", target.metric, why=f"readers of {alias.name!r} rely on the metric {live.metric}")
+    if shadow is not None and shadow.name != target.name:
+        raise NotReady("open", f"{shadow.name} is kept beside {live.name}; retire or abort it first")
+    if target not in (live, shadow) and target.name in (live.name, shadow.name if shadow else ""):
+        raise BadValue("target", target.name, why="there is another index of that name; physical names are never used twice")

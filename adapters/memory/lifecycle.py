@@ -9,12 +9,11 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 
-from transvase.core.declaration import shareable
+from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, Moved, NotReady
 from transvase.core.ports import Declaration
 
 from .index import RETIRED
-from .prospect import fit_for_a_target
 from .state import FULL, AliasState, IndexState, SideShelf
 
 
@@ -29,9 +28,7 @@ def create(state: AliasState, target: Declaration, *, taken: bool, serial: int) 
         return
     if taken:
         raise BadValue("index", target.name, why="there is another of that name; physical names are never used twice")
-    if state.shadow is not None:
-        raise NotReady("open", f"{state.shadow} is kept beside {state.live}; retire or abort it first")
-    fit_for_a_target(state, target)
+    openable(state.as_alias(), target)
     state.indexes[target.name] = _made(state, target, serial=serial)
     state.shadow, state.capturing = target.name, True
     state.generation += 1
@@ -86,12 +83,10 @@ def witness(state: AliasState, index: str) -> str:
 
 
 def _made(state: AliasState, target: Declaration, *, serial: int) -> IndexState:
-    """An empty place of our own, or a second name for the live index' shelf; SpaceMismatch, BadValue where it may not share."""
+    """An empty place of our own, or a second name for the live index' shelf."""
     if not target.shares:
         return IndexState(target, SideShelf(), serial)
-    live = state.indexes[state.live]
-    shareable(target, live.declaration)
-    return replace(live, declaration=target, serial=serial, place=FULL)
+    return replace(state.indexes[state.live], declaration=target, serial=serial, place=FULL)
 
 
 def _as_text(declaration: Declaration) -> str:

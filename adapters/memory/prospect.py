@@ -1,11 +1,10 @@
-"""A target before it is made: whether it may be, and what pouring into it would meet."""
+"""A target before it is made: what pouring into it would meet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from transvase.core.errors import BadValue
 from transvase.core.ports import Declaration, Outlook
 
 from .state import AliasState
@@ -19,16 +18,6 @@ WIDEST: Final[Mapping[str, int]] = {"vector": 2_000, "halfvec": 4_000}
 def form_for(live: str, dimension: int) -> str:
     """The live index' element type, or halfvec where only an index over that takes so many dimensions."""
     return "halfvec" if live == "vector" and WIDEST["vector"] < dimension <= WIDEST["halfvec"] else live
-
-
-def fit_for_a_target(state: AliasState, target: Declaration) -> None:
-    """Return when ``target`` may be made beside what the alias has; BadValue otherwise."""
-    if target.space is None or (target.adopted and not target.shares):
-        raise BadValue("target", target.name, why="a target is a new place whose space is known")
-    if target.width < target.space.dimension:
-        raise BadValue("width", target.width, why=f"space {target.space.id} has {target.space.dimension} dimensions")
-    if target.text != state.source.text:
-        raise BadValue("text expression", target.text, why=f"the records of {state.name} are read as {state.source.text!r}")
 
 
 def foreseen(state: AliasState, target: Declaration) -> Outlook:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from psycopg import sql
-from transvase.core.declaration import shareable
+from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, NotReady, Superseded
 from transvase.core.ports import Declaration, Proposal
 
@@ -50,7 +50,7 @@ def create(connection: Connection, alias: str, target: Declaration) -> None:
     A target that shares the live index's site needs no table: it is a second name for what is there.
     """
     known = aliases.load(connection, alias)
-    _fit_to_open(known, target)
+    openable(known.alias, target)
     with connection.transaction():
         aliases.declare(connection, alias, target)
         if not target.shares:
@@ -138,22 +138,6 @@ def _same(known: Known, proposal: Proposal, declaration: Declaration) -> None:
         raise BadValue(
             "alias", proposal.alias, why=f"it is taken: {live.name} ({live.label}), text {source.text!r}; choose another name"
         )
-
-
-def _fit_to_open(known: Known, target: Declaration) -> None:
-    live, shadow = known.alias.live, known.alias.shadow
-    if target.space is None or (target.adopted and not target.shares):
-        raise BadValue("target", target.name, why="a target is a new index of a known space")
-    if target.shares and target.name != live.name:
-        shareable(target, live)
-    if target.metric != live.metric:
-        raise BadValue("target", target.metric, why=f"readers of {known.alias.name!r} rely on the metric {live.metric}")
-    if shadow is not None and shadow.name != target.name:
-        raise NotReady("open", f"{shadow.name} is kept beside {live.name}; retire or abort it first")
-    if target in (live, shadow):
-        return
-    if target.name in (live.name, shadow.name if shadow else ""):
-        raise BadValue("target", target.name, why="there is another index of that name; physical names are never used twice")
 
 
 def _side_table(connection: Connection, shape: Shape, target: Declaration) -> None:

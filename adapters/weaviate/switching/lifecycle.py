@@ -27,7 +27,7 @@ from transvase.adapters.weaviate.collections.schema import (
 )
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of
-from transvase.core.declaration import shareable
+from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, LockNotGained, NotReady, Superseded, TransvaseError
 from transvase.core.ports import Declaration, Proposal, Source
 
@@ -85,7 +85,9 @@ def adopt(realm: Realm, proposal: Proposal, declaration: Declaration) -> None:
 def create(realm: Realm, alias: str, target: Declaration) -> None:
     """Declaration, the row's shadow, collection, tenants, widths, capture: in this order, each step once."""
     seen = known(realm, alias)
-    _fit_to_open(seen, target)
+    openable(seen.alias, target)
+    if not target.shares and (not is_class_name(target.name) or target.name != canonical(target.name)):
+        raise BadValue("target", target.name, why="that is no collection's name on this server")
     live = seen.alias.live
     if target.name == live.name:
         return
@@ -164,22 +166,6 @@ def _same(seen: Known, proposal: Proposal, declaration: Declaration) -> None:
         raise BadValue(
             "alias", proposal.alias, why=f"it is taken: {live.name} ({live.label}), text {source.text!r}; choose another name"
         )
-
-
-def _fit_to_open(seen: Known, target: Declaration) -> None:
-    live, shadow = seen.alias.live, seen.alias.shadow
-    if target.space is None or (target.adopted and not target.shares):
-        raise BadValue("target", target.name, why="a target is a new index of a known space")
-    if target.shares and target.name != live.name:
-        shareable(target, live)
-    if target.metric != live.metric:
-        raise BadValue("target", target.metric, why=f"readers of {seen.row.name!r} rely on the metric {live.metric}")
-    if shadow is not None and shadow.name != target.name:
-        raise NotReady("open", f"{shadow.name} is kept beside {live.name}; retire or abort it first")
-    if not target.shares and (not is_class_name(target.name) or target.name != canonical(target.name)):
-        raise BadValue("target", target.name, why="that is no collection's name on this server")
-    if target not in (live, shadow) and target.name in (live.name, shadow.name if shadow else ""):
-        raise BadValue("target", target.name, why="there is another index of that name; physical names are never used twice")
 
 
 def _never_used(realm: Realm, target: Declaration) -> None:
