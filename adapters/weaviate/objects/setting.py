@@ -16,7 +16,7 @@ from transvase.core.declaration import Alias
 from transvase.core.figures import Reads
 from transvase.core.record import Key
 
-from .emptied import woken
+from .emptied import Waking, woken
 from .reading import PAGE, Lens, Seen, fetch, page, pages
 
 
@@ -78,7 +78,14 @@ class Setting:
         if not tenant:
             yield
             return
-        with woken(self, site, tenant):
+        waking = Waking(
+            connection=self.connection,
+            ledger=self.ledger,
+            alias=self.alias,
+            site=site,
+            live=lambda: self.look().live.site,
+        )
+        with woken(waking, tenant):
             yield
 
     def objects(self, site: str, lens: Lens, *, tenant: str = "", limit: int = PAGE) -> Iterator[Seen]:
