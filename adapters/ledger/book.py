@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
+from transvase.core.errors import TransvaseError
 from transvase.core.figures import Debt
 from transvase.core.ports import Journal
 from transvase.core.record import Key
@@ -18,12 +20,16 @@ from .journal import LedgerJournal
 from .keys import parts
 from .notes import Notes
 from .pages import Pages, myself
-from .writers import Writers
+from .writers import Flight, Writers
 
 GRACE_S: Final = 2.0
 """How old the entry of a dead writer must be to be paid: its last request may arrive a moment after its death."""
+UNDERWAY_S: Final = 120.0
+"""How long a write can be under way: twice what one request may take. Who is at it for longer has lost sight of it."""
 PRUNE_EVERY: Final = 256
 """Settled entries after which those that nobody needs are thrown away."""
+
+_log = logging.getLogger(__name__)
 
 
 class Book(Notes):
@@ -62,7 +68,7 @@ class Book(Notes):
         except BaseException:
             self._writers.failed(writer)
             raise
-        self._writers.landed(writer, {made[pair]: key for pair, key in zip(wanted, keys, strict=True)})
+        self._writers.landed(writer, {made[pair]: Flight(key, first) for pair, key in zip(wanted, keys, strict=True)})
         return tuple(made[pair] for pair in wanted)
 
     def overlapped(self, alias: str, entries_: Sequence[int]) -> set[Key]:
@@ -72,11 +78,12 @@ class Book(Notes):
 
     def settle(self, alias: str, entries_: Sequence[int]) -> int:
         """Settle; losing that to the end of the machine only means that the keys are compared once more."""
-        with self.at().write("settling", durable=False) as run:
+        pages, ours = self.at(), self._writers.ours(entries_)
+        with pages.write("settling", durable=False) as run:
             done = entries.settled(run, alias, entries_)
-        lost = [key for entry, key in self._writers.over(entries_).items() if entry not in done]
-        if lost:  # somebody took us for dead and settled before our writes were through
-            self.owe(alias, lost)
+            lost = [Flight(flight.key, "") for entry, flight in ours.items() if entry not in done]
+            entries.lost(run, alias, lost, only=None)  # both sides were written: no side is known to be behind
+        self._over(pages, entries_, durable=bool(lost))
         self._to_prune[alias] = self._to_prune.get(alias, 0) + len(done)
         if self._to_prune[alias] >= PRUNE_EVERY:
             self._prune(alias)
@@ -84,9 +91,12 @@ class Book(Notes):
 
     def leave(self, alias: str, entries_: Sequence[int], *, only: str | None = None) -> None:
         """Make them open."""
-        with self.at().write("leaving what is owed", durable=False) as run:
-            entries.left(run, alias, entries_, only=only)
-        self._writers.over(entries_)
+        pages, ours = self.at(), self._writers.ours(entries_)
+        with pages.write("leaving what is owed", durable=False) as run:
+            done = entries.left(run, alias, entries_, only=only)
+            lost = [flight for entry, flight in ours.items() if entry not in done]
+            entries.lost(run, alias, lost, only=only)
+        self._over(pages, entries_, durable=bool(lost))
 
     def owe(self, alias: str, keys: Sequence[Key], *, only: str | None = None, first: str = "") -> int:
         """Open entries; how many keys were not owed yet."""
@@ -97,9 +107,16 @@ class Book(Notes):
 
     def owed(self, alias: str, *, underway: bool = True) -> int:
         """Keys with an unsettled entry."""
-        alive = None if underway else self._alive(alias)
+        alive = set[str]() if underway else self._alive(alias)
         with self.at().read("counting what is owed") as run:
-            return entries.count(run, alias, alive=alive)
+            if underway:
+                return entries.count(run, alias)
+            return entries.count_for_good(run, alias, alive=alive, underway_s=UNDERWAY_S)
+
+    def lying(self, alias: str, site: str) -> int:
+        """Keys whose newest state lies at the site."""
+        with self.at().read("counting what lies at a site") as run:
+            return entries.lying(run, alias, site)
 
     def flying(self, alias: str) -> int:
         """Keys that are held back."""
@@ -150,6 +167,10 @@ class Book(Notes):
         with self.at().write("ending the capture") as run:
             captures.end(run, alias)
 
+    def outlast(self, alias: str, *, patience_s: float) -> None:
+        """Wait for what is under way now."""
+        captures.outlast(self.at(), alias, grace_s=GRACE_S, patience_s=patience_s)
+
     def close(self) -> None:
         """Let go of everything."""
         self._writers.close()
@@ -161,12 +182,22 @@ class Book(Notes):
             tokens = entries.writers(run, alias)
         return pages.living(tokens) if tokens else set()
 
+    def _over(self, pages: Pages, entries_: Sequence[int], *, durable: bool) -> None:
+        """They are in flight no longer; with ``durable``, after what was written last is safe."""
+        if durable:
+            pages.flush()
+        self._writers.over(entries_)
+
     def _prune(self, alias: str) -> None:
+        """Nobody's work depends on it, so its failure is nobody's error; the next time takes what this one left."""
         pages = self.at()
         self._to_prune[alias] = 0
-        dead = entries.dead_watchers(pages, alias)
-        with pages.write("throwing away what is settled", durable=False) as run:
-            entries.pruned(run, alias, dead=dead)
+        try:
+            dead = entries.dead_watchers(pages, alias)
+            with pages.write("throwing away what is settled", durable=False) as run:
+                entries.pruned(run, alias, dead=dead)
+        except TransvaseError as error:
+            _log.warning("settled entries of %r were not thrown away: %s", alias, error)
 
     def at(self) -> Pages:
         """The pages; a child that was forked while the ledger was open gets its own."""

@@ -32,14 +32,19 @@ def begin(pages: Pages, alias: str, *, live: str, shadow: str, patience_s: float
             ((begun,),) = run(statements.TICKET)
             run(statements.BEGIN_CAPTURE, {"alias": alias, "live": live, "shadow": shadow, "begun": begun})
             now = capture(run, alias)
-    give_up = time.monotonic() + patience_s
-    while names := _earlier(pages, alias):
-        if time.monotonic() > give_up:
-            raise LockNotGained(
-                f"the beginning of capture on {alias!r}: writes that began before it", waited_s=patience_s, blockers=names
-            )
-        time.sleep(_PAUSE_S)
+    with pages.read("looking when the capture began") as run:
+        ((number,),) = run(statements.BEGUN, {"alias": alias})
+    what = f"the beginning of capture on {alias!r}: writes that began before it"
+    _awaited(pages, alias, int(number), what=what, grace_s=0.0, patience_s=patience_s)
     return now
+
+
+def outlast(pages: Pages, alias: str, *, grace_s: float, patience_s: float) -> None:
+    """Wait for every write that is under way now, and for the last requests of a writer that has just died."""
+    with pages.write("looking for writers", durable=False) as run:
+        ((number,),) = run(statements.TICKET)
+    what = f"the end of the writes of {alias!r} that were under way"
+    _awaited(pages, alias, int(number), what=what, grace_s=grace_s, patience_s=patience_s)
 
 
 def end(run: Run, alias: str) -> None:
@@ -47,10 +52,17 @@ def end(run: Run, alias: str) -> None:
     run(statements.END_CAPTURE, {"alias": alias})
 
 
-def _earlier(pages: Pages, alias: str) -> str:
-    """Who lives and is still writing what began before the capture."""
+def _awaited(pages: Pages, alias: str, begun: int, *, what: str, grace_s: float, patience_s: float) -> None:
+    give_up = time.monotonic() + patience_s
+    while names := _earlier(pages, alias, begun, grace_s=grace_s):
+        if time.monotonic() > give_up:
+            raise LockNotGained(what, waited_s=patience_s, blockers=names)
+        time.sleep(_PAUSE_S)
+
+
+def _earlier(pages: Pages, alias: str, begun: int, *, grace_s: float) -> str:
+    """Who lives, or died less than ``grace_s`` after it began, and is still writing what has a lower number than ``begun``."""
     with pages.read("looking for earlier writers") as run:
-        ((begun,),) = run(statements.BEGUN, {"alias": alias})
-        rows = run(statements.EARLIER, {"alias": alias, "begun": begun})
-    alive = pages.living({str(token) for token, _ in rows}) if rows else set()
-    return "; ".join(sorted({str(named) for token, named in rows if token in alive}))
+        rows = run(statements.EARLIER, {"alias": alias, "begun": begun, "grace": grace_s})
+    alive = pages.living({str(token) for token, _, _ in rows}) if rows else set()
+    return "; ".join(sorted({str(named) for token, named, fresh in rows if fresh or token in alive}))

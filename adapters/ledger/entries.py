@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from transvase.core.figures import Debt
@@ -11,7 +11,7 @@ from transvase.core.record import Key
 from . import statements
 from .keys import key, listed, numbered, parts, worded
 from .pages import Pages, Run
-from .writers import Writer
+from .writers import Flight, Writer
 
 ENTRIES_A_KEY: Final = 4
 """How many entries are looked at for each key that is asked for; what a key has beyond that is read another time."""
@@ -34,9 +34,21 @@ def settled(run: Run, alias: str, entries: Sequence[int]) -> set[int]:
     return {int(entry) for (entry,) in run(statements.SETTLE, {"alias": alias, "entries": numbered(entries)})}
 
 
-def left(run: Run, alias: str, entries: Sequence[int], *, only: str | None) -> None:
-    """Make entries in flight open ones."""
-    run(statements.LEAVE, {"alias": alias, "entries": numbered(entries), "only": only or ""})
+def left(run: Run, alias: str, entries: Sequence[int], *, only: str | None) -> set[int]:
+    """Make entries in flight open ones; those that were not settled before."""
+    values = {"alias": alias, "entries": numbered(entries), "only": only or ""}
+    return {int(entry) for (entry,) in run(statements.LEAVE, values)}
+
+
+def lost(run: Run, alias: str, flights: Collection[Flight], *, only: str | None) -> None:
+    """Owe anew what others settled although its writer was at it.
+
+    Where another entry says where a key's newest state lies, it knows better: it is the younger one.
+    """
+    said = firsts(run, alias, [flight.key for flight in flights])
+    of = {flight.key: "" if flight.key in said else flight.first for flight in flights}
+    for first in sorted(set(of.values())):
+        owe(run, alias, [one for one, site in of.items() if site == first], only=only, first=first)
 
 
 def owe(run: Run, alias: str, keys: Sequence[Key], *, only: str | None, first: str) -> int:
@@ -48,11 +60,19 @@ def owe(run: Run, alias: str, keys: Sequence[Key], *, only: str | None, first: s
     return len(set(map(parts, keys))) - int(covered)
 
 
-def count(run: Run, alias: str, *, alive: set[str] | None = None) -> int:
-    """Keys owed; with the writers who live, those not that nobody but they is writing."""
-    if alive is None:
-        return int(run(statements.OWED, {"alias": alias})[0][0])
-    return int(run(statements.OWED_FOR_GOOD, {"alias": alias, "writers": worded(alive)})[0][0])
+def count(run: Run, alias: str) -> int:
+    """Keys owed."""
+    return int(run(statements.OWED, {"alias": alias})[0][0])
+
+
+def count_for_good(run: Run, alias: str, *, alive: set[str], underway_s: float) -> int:
+    """Keys owed but those that nobody but the living is writing, and for ``underway_s`` at most."""
+    return int(run(statements.OWED_FOR_GOOD, {"alias": alias, "writers": worded(alive), "underway": underway_s})[0][0])
+
+
+def lying(run: Run, alias: str, site: str) -> int:
+    """Keys whose newest state lies at the site."""
+    return int(run(statements.LYING, {"alias": alias, "site": site})[0][0])
 
 
 def writers(run: Run, alias: str) -> set[str]:

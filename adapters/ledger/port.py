@@ -66,6 +66,7 @@ class Ledger(Protocol):
         """The entries' keys were seen to agree, or written on both sides without an overlap; how many it settled.
 
         A writer's own entry that somebody settled meanwhile, taking the writer for dead, is owed again: its writes came later.
+        So it is with ``leave``. Both may be called again after an error.
         """
         ...
 
@@ -84,8 +85,13 @@ class Ledger(Protocol):
         """Keys with an entry that is not settled, in flight or open, each counted once.
 
         Without ``underway`` those are left out whose entries are all in flight, of living writers who said where they write
-        first: whoever switches meanwhile need not wait for them, for their entries say where the newest state will lie.
+        first: whoever switches meanwhile need not wait for them, for their entries say where the newest state will lie. One
+        that has been in flight for minutes counts all the same: its writer has lost sight of it.
         """
+        ...
+
+    def lying(self, alias: str, site: str) -> int:
+        """Keys whose newest state lies at ``site``, as their newest unsettled entry says that names one: what is lost with it."""
         ...
 
     def flying(self, alias: str) -> int:
@@ -128,6 +134,10 @@ class Ledger(Protocol):
 
     def end_capture(self, alias: str) -> None:
         """Mirror no longer; what is owed stays."""
+        ...
+
+    def outlast(self, alias: str, *, patience_s: float) -> None:
+        """Return when every write that is under way now has ended; LockNotGained names those who were waited for in vain."""
         ...
 
     def forget(self, alias: str, index: str) -> None:

@@ -107,7 +107,7 @@ OVERLAPPED: Final = (
 SETTLE: Final = "UPDATE owed SET settled = {latest} WHERE alias = :alias AND settled = 0 AND entry IN {entries} RETURNING entry"
 LEAVE: Final = (
     "UPDATE owed SET writer = '', only_site = CASE WHEN :only = '' THEN only_site ELSE :only END"
-    " WHERE alias = :alias AND settled = 0 AND entry IN {entries}"
+    " WHERE alias = :alias AND settled = 0 AND entry IN {entries} RETURNING entry"
 )
 # Keys that an open entry owes to this site already.
 COVERED: Final = (
@@ -124,15 +124,22 @@ OWE: Final = (
     " SELECT :alias, k.tenant, k.uuid, :only, :first, {now}, '', '' FROM {keys} k"
 )
 OWED: Final = "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0) AS k"
-# An entry that names no first site is a payment's: it may yet write what it read before, and nobody passes it by.
+# An entry that names no first site is a payment's: it may yet write what it read before, and nobody passes it by. One that
+# has been in flight for so long that no request of its writer's can be under way any more is passed by neither.
 OWED_FOR_GOOD: Final = (
     "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0"
-    " AND NOT (writer <> '' AND first_site <> '' AND writer IN {writers})) AS k"
+    " AND NOT (writer <> '' AND first_site <> '' AND writer IN {writers} AND at > {now} - :underway)) AS k"
 )
 WRITERS: Final = "SELECT DISTINCT writer FROM owed WHERE alias = :alias AND settled = 0 AND writer <> ''"
 FLYING: Final = (
     "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0 AND writer <> ''"
     " AND (writer IN {writers} OR at > {now} - :grace)) AS k"
+)
+# Keys whose newest state lies at the site as far as anybody has said.
+LYING: Final = (
+    "SELECT COUNT(*) FROM (SELECT DISTINCT o.tenant, o.uuid FROM owed o WHERE o.alias = :alias AND o.settled = 0"
+    " AND o.first_site = :site AND NOT EXISTS (SELECT 1 FROM owed n WHERE n.alias = o.alias AND n.tenant = o.tenant"
+    " AND n.uuid = o.uuid AND n.settled = 0 AND n.first_site NOT IN ('', :site) AND n.entry > o.entry)) AS k"
 )
 DEBTS: Final = (
     "SELECT {joined}, CASE WHEN MIN(only_site) = MAX(only_site) THEN MIN(only_site) ELSE '' END, tenant, uuid"
@@ -173,7 +180,8 @@ BEGIN_CAPTURE: Final = (
 )
 END_CAPTURE: Final = "UPDATE captures SET active = 0, epoch = epoch + 1 WHERE alias = :alias AND active = 1"
 EARLIER: Final = (
-    "SELECT DISTINCT writer, named FROM owed WHERE alias = :alias AND settled = 0 AND writer <> '' AND entry <= :begun"
+    "SELECT DISTINCT writer, named, CASE WHEN at > {now} - :grace THEN 1 ELSE 0 END FROM owed"
+    " WHERE alias = :alias AND settled = 0 AND writer <> '' AND entry <= :begun"
 )
 
 # -- places, doubts, marks, beats

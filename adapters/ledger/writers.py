@@ -16,12 +16,20 @@ from transvase.core.record import Key
 from .pages import Life, Pages
 
 
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What an entry in flight is of, and the site that was to be written first."""
+
+    key: Key
+    first: str
+
+
 @dataclass(slots=True)
 class Writer:
     """One sign of life and the entries in flight under it."""
 
     life: Life
-    flying: dict[int, Key] = field(default_factory=dict)
+    flying: dict[int, Flight] = field(default_factory=dict)
     at_work: int = 0
     """Calls of ``intend`` that have taken it and not come back."""
     retired: bool = False
@@ -51,7 +59,7 @@ class Writers:
         self.landed(writer, {})
         return writer.life.token
 
-    def landed(self, writer: Writer, entries: Mapping[int, Key]) -> None:
+    def landed(self, writer: Writer, entries: Mapping[int, Flight]) -> None:
         """These entries are in flight now."""
         with self._lock:
             writer.at_work -= 1
@@ -65,16 +73,19 @@ class Writers:
             writer.at_work -= 1
             self._retire(writer)
 
-    def over(self, entries: Sequence[int]) -> dict[int, Key]:
-        """These are in flight no longer; those among them that were ours, with their keys."""
-        ended: dict[int, Key] = {}
+    def ours(self, entries: Sequence[int]) -> dict[int, Flight]:
+        """Those of the entries that this process has in flight."""
+        with self._lock:
+            return {entry: self._of[entry].flying[entry] for entry in entries if entry in self._of}
+
+    def over(self, entries: Sequence[int]) -> None:
+        """These are in flight no longer."""
         with self._lock:
             for entry in entries:
                 writer = self._of.pop(entry, None)
                 if writer is not None:
-                    ended[entry] = writer.flying.pop(entry)
+                    del writer.flying[entry]
                     self._bury(writer)
-        return ended
 
     def close(self) -> None:
         """End every sign of life: what was in flight becomes everybody's."""
