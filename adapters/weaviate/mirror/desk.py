@@ -7,7 +7,8 @@
     look      did another entry of the key overlap? then nobody knows the order, and the worker compares
     settle    what was alone and is on both sides
 
-A process that dies anywhere in between leaves its entry, which a payer is handed once the process is seen to be dead.
+A process that dies anywhere in between leaves its entry, which a payer is handed once the process is seen to be dead. Once the
+live side is written no failure of the ledger's is the application's: the end of the entry is noted as soon as it can be.
 """
 
 from __future__ import annotations
@@ -105,11 +106,11 @@ class Desk:
             try:
                 course = self._watched(self.sides.course(ledger.capture(alias)))
             except BaseException:
-                ledger.settle(alias, entries)  # nothing was written
+                self._late.settle(entries)  # nothing was written
                 raise
             if course.live.site == first:
                 return Work(course), dict(zip(keys, entries, strict=True))
-            ledger.settle(alias, entries)  # a payer would take the newest state from the wrong side
+            self._late.settle(entries)  # a payer would take the newest state from the wrong side
         raise Moved(f"the alias {alias!r}", expected="a side that stays live for a moment", found="another each time")
 
     def _made(self, work: Work, entries: Mapping[Key, int], act: Callable[[Work], T]) -> T:
@@ -121,29 +122,36 @@ class Desk:
 
     def _failed(self, work: Work, entries: Sequence[int], error: BaseException) -> None:
         """The live side did not take it, or nobody knows."""
-        ledger, alias = self.setting.ledger, self.setting.alias
         captured = work.course.shadow is not None or work.course.unclear
         if in_doubt(error):
             self._late.hold(entries)
         elif isinstance(error, TransvaseError) and (not captured or nothing_done(error) or isinstance(error, Superseded)):
-            ledger.settle(alias, entries)
+            self._late.settle(entries)
         else:
-            ledger.leave(alias, entries)
+            self._late.leave(entries)
 
     def _ended(self, work: Work, entries: Mapping[Key, int]) -> None:
-        ledger, alias, course = self.setting.ledger, self.setting.alias, work.course
+        course = work.course
         if course.unclear:
-            ledger.leave(alias, list(entries.values()))
+            self._late.leave(list(entries.values()))
             return
         if course.shadow is None:
-            ledger.settle(alias, list(entries.values()))
+            self._alone(work, entries)
             return
         try:
             followed = self._followed(work, list(entries))
         except BaseException:
-            ledger.leave(alias, list(entries.values()))
+            self._late.leave(list(entries.values()))
             raise
         self._settle(course.shadow.site, entries, followed)
+
+    def _alone(self, work: Work, entries: Mapping[Key, int]) -> None:
+        """No other side: owed is what the live side does not hold as it should, where its vectors are ours to keep."""
+        uneven = work.uneven if work.course.kept else set[Key]()
+        if uneven:
+            self._late.leave(_of(entries, uneven))
+        if rest := [entry for key, entry in entries.items() if key not in uneven]:
+            self._late.settle(rest)
 
     def _followed(self, work: Work, keys: Sequence[Key]) -> Followed:
         echoed = self._follower.echoed(work.course, work.sent, vectors=work.vectors, texts=work.texts)
@@ -169,19 +177,24 @@ class Desk:
 
     def _settle(self, shadow: str, entries: Mapping[Key, int], followed: Followed) -> None:
         """What overlapped is owed to both sides; what the shadow lacks, to it alone."""
-        ledger, alias = self.setting.ledger, self.setting.alias
-        numbers = list(entries.values())
-        crossed = (ledger.overlapped(alias, numbers) | followed.otherwise) - followed.doubtful
+        crossed = (self._overlapped(entries) | followed.otherwise) - followed.doubtful
         alone = followed.left - crossed - followed.doubtful
         if followed.doubtful:
             self._late.hold(_of(entries, followed.doubtful))
         if crossed:
-            ledger.leave(alias, _of(entries, crossed))
+            self._late.leave(_of(entries, crossed))
         if alone:
-            ledger.leave(alias, _of(entries, alone), only=shadow)
+            self._late.leave(_of(entries, alone), only=shadow)
         rest = [entry for key, entry in entries.items() if key not in crossed | alone | followed.doubtful]
         if rest:
-            ledger.settle(alias, rest)
+            self._late.settle(rest)
+
+    def _overlapped(self, entries: Mapping[Key, int]) -> set[Key]:
+        try:
+            return self.setting.ledger.overlapped(self.setting.alias, list(entries.values()))
+        except TransvaseError as error:  # then nobody knows whom they met
+            _log.warning("%d writes of %r are left to the worker: %s", len(entries), self.setting.alias, error)
+            return set(entries)
 
     def _watched(self, course: Course) -> Course:
         """Have the shadow's encoder loaded before it is needed."""

@@ -54,6 +54,8 @@ class Course:
     shadow: Declaration | None
     unclear: bool = False
     """Captured between sites that the alias does not name (yet): whatever is written stays owed."""
+    kept: bool = False
+    """There is no shadow, and the live side is captured by itself: its vectors are ours to keep."""
 
     @property
     def moving(self) -> str:
@@ -110,7 +112,7 @@ class Sides:
         if epoch.on and epoch.live != epoch.shadow and not _named(alias, epoch):
             alias = self.look()
         if not epoch.on or epoch.live == epoch.shadow:
-            return Course(alias=alias, live=alias.live, shadow=None)
+            return Course(alias=alias, live=alias.live, shadow=None, kept=epoch.on)
         if not _named(alias, epoch):
             return Course(alias=alias, live=alias.live, shadow=None, unclear=True)
         return Course(alias=alias, live=alias.live, shadow=alias.shadow)
