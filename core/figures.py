@@ -51,6 +51,16 @@ class Place:
     """Records passed so far."""
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What sets a place of an index apart from one that would be made for the live side now, beside its vectors."""
+
+    differences: tuple[str, ...] = ()
+    """What the application would meet after a switch: a sentence each."""
+    remarks: tuple[str, ...] = ()
+    """What is the place's own affair and judged otherwise (how vectors are indexed), or passes by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
     """A stretch of records in key order with the vectors that one index holds for them, from one snapshot.

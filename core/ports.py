@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .declaration import Alias, Declaration, Proposal, Source
 from .encoder import Encoder
-from .figures import Answer, Census, Debt, Event, Lock, Outlook, Payment, Place, Reads, Stretch, Switch
+from .figures import Answer, Census, Debt, Event, Likeness, Lock, Outlook, Payment, Place, Reads, Stretch, Switch
 from .journal import Journal
 from .record import Key, Record
 from .space import Vectors
@@ -32,6 +32,7 @@ __all__ = [
     "Event",
     "Index",
     "Journal",
+    "Likeness",
     "Lock",
     "Outbox",
     "Outlook",
@@ -287,6 +288,14 @@ class Store(Protocol):
 
     def built(self, index: str) -> bool:
         """True while the index has a valid approximate index."""
+        ...
+
+    def liken(self, alias: str, index: str) -> Likeness:
+        """Give the place of an index that is not live what one that was made now would have, and tell what differs still.
+
+        Where whole things move that is how they are kept: settings, properties, tenants and their states. A place that holds
+        nothing but vectors differs in nothing, nor does one that the live index shares. Superseded when the index is gone.
+        """
         ...
 
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:

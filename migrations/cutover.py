@@ -9,6 +9,7 @@ from transvase.core.migration import Migration, Move, Phase
 from transvase.core.ports import Progress, Store
 
 from .prove.gaps import judged
+from .prove.likeness import compared as likened
 from .reconcile import reconciled
 from .runner import Encoders, Outcome, record, silent, stand
 from .switch import DEADLINE_S, switch
@@ -52,6 +53,9 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
     finding = judged(store.index(alias, migration.target).census(deep=False))
     if not finding.passed:
         raise NotReady(Move.CUTOVER, f"rows were lost since the proof: {finding.detail}")
+    alike = likened(store, alias, migration.target)
+    if not alike.passed:
+        raise NotReady(Move.CUTOVER, f"the target is not like the live side: {alike.detail}")
     scans = store.index(alias, migration.source).reads().count
     store.journal.note(alias, BEGUN, {"allowed": allow_owed, "source_scans": scans})
     figures = switch(

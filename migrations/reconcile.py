@@ -43,6 +43,7 @@ def settle(
         if walks >= most:
             raise NotReady("reconcile", _endless(store, alias, index, walks=walks, added=added))
         progress("comparing both sides", quiet, rounds)
+        store.liken(alias, index.declaration.name)
         added = index.owe()
         walks, found = walks + 1, found + added
         quiet = 0 if added else quiet + 1

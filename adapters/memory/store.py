@@ -12,7 +12,7 @@ from itertools import count
 from threading import RLock
 
 from transvase.core.errors import BadValue, Unfit, UnknownName
-from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Proposal, Switch
 from transvase.core.template import reading
 
 from .adoption import inspected
@@ -144,6 +144,11 @@ class MemoryStore:
         """True once ``build`` was called; an adopted index counts as built."""
         with self._lock:
             return any(state.indexes[index].built for state in self._aliases.values() if index in state.indexes)
+
+    def liken(self, alias: str, index: str) -> Likeness:
+        """Nothing differs: an index is nothing but vectors."""
+        self.index(alias, index)
+        return Likeness()
 
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
         """Make the alias name ``index``; what was live becomes the shadow. Moved, NotReady, Superseded: no change."""

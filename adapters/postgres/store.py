@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transvase.core.errors import BadValue, Superseded
-from transvase.core.ports import Alias, Declaration, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Proposal, Switch
 
 from . import aliases, capture, cutover, hnsw, inspect, lifecycle, locks
 from . import outlook as prospects
@@ -106,6 +106,11 @@ class PostgresStore:
         with self._connections.use("looking at the vector index") as c:
             known = aliases.owner(c, index)
             return known is not None and hnsw.valid(c, known.shape, known.declaration(index)) is not None
+
+    def liken(self, alias: str, index: str) -> Likeness:
+        """Nothing differs: the rows are the user's own on both sides, and a side table holds vectors alone."""
+        self.index(alias, index)
+        return Likeness()
 
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
         """The cutover."""

@@ -17,7 +17,7 @@ from transvase.adapters.weaviate.objects.corpus import WeaviateCorpus
 from transvase.adapters.weaviate.objects.index import WeaviateIndex
 from transvase.adapters.weaviate.objects.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.objects.setting import Setting
-from transvase.adapters.weaviate.switching import aliases, lifecycle, pointing, retiring
+from transvase.adapters.weaviate.switching import aliases, lifecycle, likeness, pointing, retiring
 from transvase.adapters.weaviate.switching import witness as witnesses
 from transvase.adapters.weaviate.switching.aliases import Known, Realm
 from transvase.adapters.weaviate.switching.pinning import Pins
@@ -25,7 +25,7 @@ from transvase.adapters.weaviate.switching.watch import Watch
 from transvase.adapters.weaviate.wire import pressure as pressures
 from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.errors import Superseded, TransvaseError
-from transvase.core.ports import Alias, Declaration, Journal, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Journal, Likeness, Outlook, Proposal, Switch
 
 
 class WeaviateStore:
@@ -117,6 +117,10 @@ class WeaviateStore:
     def built(self, index: str) -> bool:
         """Whether it has taken up all that a fill gave it; the server keeps an index over what it takes from then on."""
         return self.there(index) and self.control.built(index)
+
+    def liken(self, alias: str, index: str) -> Likeness:
+        """Properties and tenants are brought along, and settings compared."""
+        return likeness.liken(self.setting(alias), self.index(alias, index).declaration)
 
     def point(self, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch:
         """The cutover."""

@@ -17,13 +17,14 @@ from ..sync import Worker
 from .counts import counts
 from .gaps import gaps
 from .latency import latency
+from .likeness import likeness
 from .outbox import outbox
 from .recall import recall
 from .recompute import recompute
 from .sane import sane
 from .scene import Scene, survey
 
-CHECKS: Final[tuple[Callable[[Scene], Finding], ...]] = (counts, gaps, sane, recompute, recall, outbox, latency)
+CHECKS: Final[tuple[Callable[[Scene], Finding], ...]] = (counts, gaps, sane, likeness, recompute, recall, outbox, latency)
 """Every check, in the order in which they are made and shown."""
 
 

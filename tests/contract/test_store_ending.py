@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from transvase.core.errors import NotReady, Superseded
+from transvase.core.errors import NotReady, Superseded, UnknownName
+from transvase.core.figures import Likeness
 from worlds import NEW, OLD, WIDTH, body, fill, pay, rows_of, shadowed, silent, target
 
 
@@ -29,6 +30,23 @@ def test_discarding_again_changes_nothing(world):
     before = world.store.alias("docs")
     world.store.discard("docs", shadow.declaration.name)
     assert world.store.alias("docs") == before
+
+
+def test_a_target_is_like_one_that_would_be_made_now_until_it_is_gone(world):
+    live, shadow = shadowed(world, ["a"])
+    name = shadow.declaration.name
+    assert world.store.liken("docs", name) == Likeness()
+    fill(world, shadow)
+    assert world.store.liken("docs", name) == Likeness()
+    assert world.store.liken("docs", live.declaration.name) == Likeness(), "the live index is what others are likened to"
+    point(world, name)
+    assert world.store.liken("docs", live.declaration.name) == Likeness(), "the way back"
+    with pytest.raises(UnknownName):
+        world.store.liken("other", name)
+    point(world, live.declaration.name)
+    world.store.discard("docs", name)
+    with pytest.raises(Superseded):
+        world.store.liken("docs", name)
 
 
 def test_the_live_index_cannot_be_discarded_or_retired(world):

@@ -25,7 +25,7 @@ COUNT = 80
 STATUS = {
     "alias", "phase", "source", "target", "live", "rows", "owed", "rate", "eta_s", "throttled_by", "worker_seen_s", "warnings",
 }  # fmt: skip
-CHECKS = {"counts", "gaps", "sane", "recompute", "recall", "outbox", "latency"}
+CHECKS = {"counts", "gaps", "sane", "likeness", "recompute", "recall", "outbox", "latency"}
 
 
 def text_of(number: int) -> str:

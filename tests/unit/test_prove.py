@@ -14,11 +14,12 @@ from transvase.adapters.memory.outbox import MemoryOutbox
 from transvase.adapters.memory.state import AliasState
 from transvase.core.errors import EncoderFailed, NotReady
 from transvase.core.migration import Phase
-from transvase.core.ports import Answer, Debt, Encoder, Source
+from transvase.core.ports import Answer, Debt, Encoder, Likeness, Source
 from transvase.core.record import Hit, digest_of
 from transvase.core.space import UNKNOWN, Role, Vectors
 from transvase.core.verdict import Finding, Verdict
 from transvase.migrations.adopt import adopt
+from transvase.migrations.cutover import cutover
 from transvase.migrations.migrate import migrate
 from transvase.migrations.prove import CHECKS, prove
 from transvase.migrations.prove.recall import _share
@@ -203,6 +204,32 @@ def test_an_index_that_changes_under_the_proof_gives_no_verdict(memory_world: Me
     with pytest.raises(NotReady, match="changed while they were being judged"):
         prove(memory_world.store, "docs", encoders=NAMED.__getitem__, progress=meddling)
     assert phase(memory_world) is Phase.FILLED
+
+
+class Strange(MemoryStore):
+    """Its places differ from what would be made now, as far as ``apart`` says."""
+
+    apart = Likeness()
+
+    def liken(self, alias: str, index: str) -> Likeness:
+        assert index in self._state(alias).indexes
+        return self.apart
+
+
+def test_a_target_that_is_not_like_the_live_side_fails_and_is_not_switched_to() -> None:
+    store = Strange()
+    world = filled(MemoryWorld(store))
+    store.apart = Likeness(("it lacks the property extra",), ("its lists are longer",))
+    found = judged(world)["likeness"]
+    assert (found.passed, found.measured, found.threshold) == (False, 1.0, 0.0)
+    assert "it lacks the property extra" in found.detail
+    assert "(not counted: its lists are longer)" in found.detail
+    store.apart = Likeness(remarks=("its lists are longer",))
+    assert failing(world) == set()
+    store.apart = Likeness(("it lacks the property extra",))
+    with pytest.raises(NotReady, match="it lacks the property extra"):
+        cutover(store, "docs", encoders=NAMED.__getitem__)
+    assert store.alias("docs").live.adopted, "nothing was switched"
 
 
 def test_an_empty_table_can_be_proven(memory_world: MemoryWorld) -> None:

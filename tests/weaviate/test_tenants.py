@@ -113,6 +113,17 @@ def test_a_target_gets_the_same_tenants_and_later_the_same_states(connection: Co
         connection.rest("DELETE", f"/schema/{many}_1")
 
 
+def test_a_state_that_is_wanted_while_somebody_is_inside_comes_when_he_leaves(connection: Connection, many: str) -> None:
+    tenants = Tenants(connection, many)
+    tenants.add({"a": I, "b": I, "c": I})
+    with tenants.awake("a"), tenants.awake("b"):
+        assert tenants.wanted() == {"a": I, "b": I, "c": I}
+        tenants.want({"a": A, "c": A})
+        assert tenants.statuses() == {"a": A, "b": A, "c": A}
+        assert tenants.wanted() == {"a": A, "b": I, "c": A}
+    assert tenants.statuses() == {"a": A, "b": I, "c": A}
+
+
 def test_names_with_characters_of_a_path_are_carried(connection: Connection, many: str) -> None:
     tenants = Tenants(connection, many)
     tenants.add({"Ten-ant_1": I})
@@ -166,7 +177,7 @@ def test_one_that_was_offloaded_is_fetched_read_and_put_away_again(shelved: tupl
     settled(tenants, "a", Activity.OFFLOADED)
 
 
-def test_a_target_is_filled_first_and_put_away_after(shelved: tuple[Connection, Shelf]) -> None:
+def test_the_copy_of_one_that_is_put_away_sleeps(shelved: tuple[Connection, Shelf]) -> None:
     connection, _ = shelved
     source, target = Tenants(connection, "Cold"), Tenants(connection, "Cold_1")
     source.bring({"a": Activity.OFFLOADED})
@@ -176,7 +187,7 @@ def test_a_target_is_filled_first_and_put_away_after(shelved: tuple[Connection, 
     with target.awake("a"):
         put(connection, "Cold_1", 4, tenant="a")
     source.mirrored(target, states=True)
-    settled(target, "a", Activity.OFFLOADED)
+    assert target.statuses() == {"a": I, "b": A}, "one that is asleep is not put away by itself"
     assert source.compared(target).otherwise == {}
     with target.awake("a"):
         assert connection.count("Cold_1", "a") == 10

@@ -111,7 +111,7 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
             count = f"{len(asleep)} of {len(statuses)} tenants"
             yield f"{count} are not active: not counted in rows, woken one by one for the work, then put back: {listed(asleep)}"
         if (raw.get("multiTenancyConfig") or {}).get("autoTenantCreation"):
-            yield "autoTenantCreation is on: a tenant may appear on one side alone; reconciling makes it on the other"
+            yield "autoTenantCreation is on: a tenant may appear on one side alone, until the next walk makes it on the other"
 
 
 def _pointing_here(connection: Connection, alias: Alias, *, also: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,9 @@ DEFAULT: Final = "default"
 DISTANCES: Final = {"cosine": "cosine", "ip": "dot", "l2": "l2-squared"}
 """Our metrics as the server calls them: its order by squared distance is that by distance."""
 WIDEST: Final = 65_535
+
+_SERVED: Final = re.compile(r"/(vectorConfig/[^/]+/)?vectorIndexConfig(/|$)|/invertedIndexConfig/usingBlockMaxWAND$")
+"""Settings of an index over vectors (a quantiser that has learnt changes its own), and a state of the server's upkeep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +129,25 @@ def derived(raw: Mapping[str, Any], *, name: str, vector: str, width: int, metri
     return made
 
 
-def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where two configurations differ, as ``path: here -> there``, in the first's order; nothing where they mean the same.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place in which two configurations differ; None where one has nothing there."""
+
+    path: str
+    here: object
+    there: object
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.here!r} -> {self.there!r}"
+
+    @property
+    def served(self) -> bool:
+        """True for what changes how fast and how exactly is searched and nothing else, or what the server changes by itself."""
+        return _SERVED.match(self.path) is not None
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Where two configurations differ, in the first's order; nothing where they mean the same.
 
     The order of properties and vectors means nothing, nor do empty settings beside absent ones.
     """
@@ -134,6 +155,11 @@ def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]
         {key: value for key, value in side.items() if key != "shardingConfig" or not tenanted(side)} for side in (one, other)
     ]
     return tuple(_differences("", _keyed(sides[0]), _keyed(sides[1])))
+
+
+def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same as ``path: here -> there``."""
+    return tuple(str(each) for each in differences(one, other))
 
 
 def _kind(name: str, index: str, config: Mapping[str, Any], module: str) -> VectorKind:
@@ -188,9 +214,9 @@ def _keyed(value: Any) -> Any:
     return value
 
 
-def _differences(path: str, one: Any, other: Any) -> Iterator[str]:
+def _differences(path: str, one: Any, other: Any) -> Iterator[Difference]:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in (*one, *(key for key in other if key not in one)):
             yield from _differences(f"{path}/{key}", one.get(key), other.get(key))
     elif one != other or isinstance(one, bool) != isinstance(other, bool):
-        yield f"{path}: {one!r} -> {other!r}"
+        yield Difference(path, one, other)

@@ -68,7 +68,7 @@ class Unlike:
     extra: tuple[str, ...]
     """In the target only."""
     otherwise: Mapping[str, Activity]
-    """In both, with the source's state where the target's is another."""
+    """In both, with the source's state where one of the two is awake and the other is not."""
 
 
 @dataclass(slots=True)
@@ -125,25 +125,38 @@ class Tenants:
             some = list(names[start : start + AT_ONCE])
             self._connection.rest("DELETE", self._path, body=some, doing=self._doing("removing"), index=self._collection)
 
+    def wanted(self) -> dict[str, Activity]:
+        """Every tenant with the state that it is to have when nobody of this process is inside it any more."""
+        with self._waking.lock:
+            return {**self.statuses(), **self._waking.before}
+
+    def want(self, states: Mapping[str, Activity]) -> None:
+        """Bring these states; where somebody of this process is inside, when the last one leaves."""
+        with self._waking.lock:
+            inside = {name: state for name, state in states.items() if name in self._waking.before}
+            self._waking.before.update(inside)
+        self.bring({name: state for name, state in states.items() if name not in inside})
+
     def compared(self, target: Tenants) -> Unlike:
-        """How the target's tenants differ from these."""
-        here, there = self.statuses(), target.statuses()
+        """How the target's tenants differ from these. One that is offloaded sleeps: a copy of it is not put away by itself."""
+        here, there = self.wanted(), target.wanted()
+        both = here.keys() & there.keys()
         return Unlike(
             missing={name: state for name, state in here.items() if name not in there},
             extra=tuple(name for name in there if name not in here),
-            otherwise={name: state for name, state in here.items() if name in there and there[name] is not state},
+            otherwise={name: here[name] for name in here if name in both and _asleep(here[name]) is not _asleep(there[name])},
         )
 
     def mirrored(self, target: Tenants, *, states: bool = False) -> Unlike:
-        """Make in the target every tenant that it lacks, active ones so that they can be filled; ``states``: as they are here.
+        """Make in the target every tenant that it lacks; ``states``: have those sleep in both that sleep here, and no others.
 
         What the target has too many stays: returned, with what was made or changed, for the caller to say or to remove.
         """
         unlike = self.compared(target)
         target.add(unlike.missing)
         if states:
-            late = {name: state for name, state in unlike.missing.items() if state is Activity.OFFLOADED}
-            target.bring({**unlike.otherwise, **late})
+            asleep = {name: _asleep(state) for name, state in unlike.otherwise.items()}
+            target.want({name: Activity.INACTIVE if one else Activity.ACTIVE for name, one in asleep.items()})
         return unlike
 
     @contextmanager
@@ -168,9 +181,10 @@ class Tenants:
             with state.lock:
                 state.users[tenant] -= 1
                 if not state.users[tenant]:
-                    del state.users[tenant], state.before[tenant]
-                    if before is not Activity.ACTIVE:
-                        self.bring({tenant: before})
+                    del state.users[tenant]
+                    after = state.before.pop(tenant)
+                    if after is not Activity.ACTIVE and self.status(tenant) is Activity.ACTIVE:  # else somebody changed it
+                        self.bring({tenant: after})
 
     def _wake(self, tenant: str, patience_s: float, fetching: Callable[[], None]) -> Activity:
         before = now = self.status(tenant)
@@ -207,6 +221,10 @@ class Tenants:
 
     def _doing(self, what: str) -> str:
         return f"{what} tenants of {self._collection}"
+
+
+def _asleep(state: Activity) -> bool:
+    return state not in (Activity.ACTIVE, Activity.ONLOADING)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -64,8 +65,10 @@ class Pins:
             self._lock.release()
 
 
-def pin(connection: Connection, site: str, *, vector: str, width: int) -> None:
+def pin(connection: Connection, site: str, *, vector: str, width: int, only: Collection[str] | None = None) -> None:
     """Let every shard of the collection that may be empty, and every tenant of it that is awake, take this width alone.
+
+    ``only`` names the tenants that are to be pinned, where it is not all of them.
 
     Objects are there for a moment; a tenant that sleeps stays as it is, and is pinned by its first object. Where another vector
     is made by a module that does not answer, the width is left open, and the log says so.
@@ -77,7 +80,7 @@ def pin(connection: Connection, site: str, *, vector: str, width: int) -> None:
         _pin(connection, shape, vector=vector, width=width, count=A_SHARD * shards if shards > 1 else 1)
         return
     for tenant, state in Tenants(connection, site).statuses().items():
-        if state is Activity.ACTIVE:
+        if state is Activity.ACTIVE and (only is None or tenant in only):
             _pin(connection, shape, vector=vector, width=width, count=1, tenant=tenant)
 
 

@@ -26,6 +26,7 @@ from transvase.core.ports import Declaration, Switch
 from . import agreement
 from .aliases import Known, Realm, known, named
 from .lifecycle import OVERLAP_MS
+from .likeness import bring
 from .tail import Window, owe_tail
 
 PUT_S: Final = 5.0
@@ -72,6 +73,7 @@ def point(realm: Realm, alias: str, index: str, *, expect: int, allow_owed: int,
         return Switch(time.perf_counter() - started, owed, 0.0)
     _permitted(realm, seen, target)
     agreement.behind(realm.connection, patience_s=0.0)  # who may not ask for it is told before anything has changed
+    bring(settings(seen), target)
     looked = _looked(realm, seen, target, settings)
     owed = _owed(realm, alias, allow_owed)
     if owed:

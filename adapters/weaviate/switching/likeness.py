@@ -1,0 +1,99 @@
+"""What both sides must have alike beside their objects: settings, properties, tenants. Brought along, or told where it cannot be.
+
+A target is made like its source once, and the application goes on: it adds a property, a tenant, puts one to sleep, changes a
+setting. A walk meets such a thing only where an object has it. So before a walk, a proof and a switch the other side is given
+what can be given to a collection that is there; what is left would be met after the switch by whoever writes or reads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from transvase.adapters.weaviate.collections.schema import Difference, derived, differences, schema_of, tenanted
+from transvase.adapters.weaviate.collections.shape import shaped
+from transvase.adapters.weaviate.collections.tenants import Tenants, Unlike, listed
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.writing import aligned
+from transvase.core.errors import TransvaseError
+from transvase.core.figures import Likeness
+from transvase.core.ports import Declaration
+
+from .pinning import pin
+
+_log = logging.getLogger(__name__)
+
+
+def liken(setting: Setting, side: Declaration) -> Likeness:
+    """Bring along what can be brought, and tell what differs still; nothing for a site that is live itself."""
+    alias = setting.look()
+    if side.site == alias.live.site:
+        return Likeness()
+    bring(setting, side)
+    raw = schema_of(setting.connection, alias.live.site)
+    wanted = derived(raw, name=side.site, vector=alias.source.vector, width=side.width, metric=side.metric)
+    found = differences(wanted, schema_of(setting.connection, side.site))
+    unlike = _tenants(setting, alias.live.site).compared(_tenants(setting, side.site)) if tenanted(raw) else None
+    return Likeness(
+        differences=(
+            *(_said(one, side.site) for one in found if not one.served),
+            *(_of_tenants(unlike, alias.live.site, side.site) if unlike is not None else ()),
+        ),
+        remarks=tuple(_said(one, side.site) for one in found if one.served),
+    )
+
+
+def bring(setting: Setting, side: Declaration) -> None:
+    """Give the side every property and every tenant that the live one has, and each tenant its state; what is too much goes.
+
+    A tenant goes only when it holds nothing: what is in it is owed by a walk, like any object that is too much.
+    """
+    connection, alias = setting.connection, setting.look()
+    raw = schema_of(connection, alias.live.site)
+    aligned(connection, shaped(raw), setting.shape(side.site))
+    if not tenanted(raw):
+        return
+    target = _tenants(setting, side.site)
+    unlike = _tenants(setting, alias.live.site).mirrored(target, states=True)
+    if unlike.missing and not side.adopted:
+        pin(connection, side.site, vector=alias.source.vector, width=side.width, only=unlike.missing.keys())
+    for name in unlike.extra:
+        _ended(setting, target, side.site, name)
+
+
+def _ended(setting: Setting, target: Tenants, site: str, name: str) -> None:
+    with setting.awake(site, name):
+        if setting.connection.count(site, name):
+            return
+    try:
+        target.remove((name,))
+    except TransvaseError as error:  # who may make tenants need not be allowed to remove them
+        _log.warning("the empty tenant %s of %s, which the live side has not, was not removed: %s", name, site, error)
+
+
+def _tenants(setting: Setting, site: str) -> Tenants:
+    return Tenants(setting.connection, site)
+
+
+def _said(one: Difference, site: str) -> str:
+    what = one.path.removeprefix("/")
+    if one.there is None:
+        return f"{site} lacks {what}"
+    if one.here is None:
+        return f"{site} has {what} and the live side has not"
+    return f"{what} is {_short(one.there)} on {site} and should be {_short(one.here)}"
+
+
+def _short(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= 60 else f"{said[:60]} …"
+
+
+def _of_tenants(unlike: Unlike, live: str, site: str) -> Iterator[str]:
+    if unlike.missing:
+        yield f"{site} lacks {len(unlike.missing)} tenants of {live}: {listed(list(unlike.missing))}"
+    if unlike.extra:
+        yield f"{site} has {len(unlike.extra)} tenants that {live} has not: {listed(unlike.extra)}"
+    if unlike.otherwise:
+        yield f"{len(unlike.otherwise)} tenants sleep on one side alone: {listed(list(unlike.otherwise))}"
