@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transvase.core.evaluation.judged import Judged
-from transvase.core.signal.likeness import normal
+from transvase.core.likeness import normal
 
 from .attainable import Attainable
 from .clusters import Failures

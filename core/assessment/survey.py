@@ -16,13 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue, UnknownName
+from transvase.core.evaluation.families import families
 from transvase.core.evaluation.fusion import DEPTH, Choice, Hits, crossed
 from transvase.core.evaluation.judged import Judged, grades_path, judge, read_documents, read_queries
 from transvase.core.evaluation.lexical import Lexical
 from transvase.core.evaluation.metrics import NDCG, Scores, gains, score
 from transvase.core.evaluation.ranking import nearest, unit
 from transvase.core.ports import Encoder, Progress
-from transvase.core.signal.split import families
 from transvase.core.space import Role
 
 Matrix = NDArray[np.float32]

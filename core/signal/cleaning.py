@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from transvase.core.errors import BadValue
+from transvase.core.likeness import joined, near_duplicates, normal, tokens
 
 from .harvest import Harvest, Judgment, Tally
-from .likeness import joined, near_duplicates, normal, tokens
 from .tongue import foreign
 
 _WORD_CHARACTER: Final = re.compile(r"\w")

@@ -9,11 +9,11 @@ from typing import Final
 
 from transvase.core.errors import BadValue, UnknownName
 from transvase.core.evaluation.judged import Document, Query
+from transvase.core.likeness import normal
 
 from .agreement import agreement, settled
 from .given import given_corpus, given_queries
 from .harvest import Harvest, Judgment, Tally
-from .likeness import normal
 from .table import Row, read_rows
 
 HIGHEST: Final = 4.0

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from transvase.core.evaluation.judged import Query
+from transvase.core.likeness import joined, near_duplicates, tokens
 
 from .harvest import Harvest
-from .likeness import joined, near_duplicates, tokens
 
 JOINS: Final = ("text", "family", "session", "source", "document")
 """Kinds of kinship, those that may be given up last."""

@@ -15,9 +15,9 @@ from typing import Final
 
 from transvase.core.errors import UnknownName
 from transvase.core.evaluation.judged import Query, grades_path, read_grades, read_queries
+from transvase.core.likeness import near_duplicates, normal, tokens
 
 from .kinship import category, labels
-from .likeness import near_duplicates, normal, tokens
 
 ID, SAME, NEAR, FAMILY, SESSION, SOURCE = "query", "same text", "near text", "family", "session", "source"
 KINDS: Final = (ID, SAME, NEAR, FAMILY, SESSION, SOURCE)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Document, Query
+from transvase.core.likeness import normal
 
 from .harvest import Harvest, Judgment, Tally
-from .likeness import normal
 from .table import Row, read_rows
 
 GRADE = 1.0

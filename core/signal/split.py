@@ -1,7 +1,6 @@
-"""Families of queries, and splits that never divide one: what validation asks must not have been taught in other words.
+"""Splits that never divide a family: what validation asks must not have been taught in other words.
 
-A declared family (``metadata.family``) is believed. Queries without one are joined where their normalised texts are equal
-or near duplicates. How families are built where nothing is declared yet stands in ``kinship.py``.
+What a family is stands in ``transvase.core.evaluation.families``.
 """
 
 from __future__ import annotations
@@ -12,20 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Query
-
-from .likeness import joined, near_duplicates, tokens
-
-
-def families(queries: Sequence[Query]) -> dict[str, str]:
-    """Query id → family. Queries of one family are those that declare the same one, or are linked by their texts."""
-    declared: dict[str, int] = {}
-    links = [(declared.setdefault(query.family, row), row) for row, query in enumerate(queries) if query.family is not None]
-    links += [
-        (left, right)
-        for left, right in near_duplicates([tokens(query.text) for query in queries])
-        if queries[left].family is None or queries[right].family is None
-    ]
-    return {query.id: queries[root].id for query, root in zip(queries, joined(len(queries), links), strict=True)}
 
 
 def divide(family_of: Mapping[str, str], *, share: float, seed: int) -> tuple[set[str], set[str]]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from transvase.core.errors import BadValue
 from transvase.core.evaluation import Query
-from transvase.core.signal.likeness import NEAR, near_duplicates
-from transvase.core.signal.split import divide, families, shared
+from transvase.core.evaluation.families import families
+from transvase.core.likeness import NEAR, near_duplicates
+from transvase.core.signal.split import divide, shared
 from transvase.core.training.lessons.lesson import prepare
 
 

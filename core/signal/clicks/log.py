@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from transvase.core.signal.likeness import normal
+from transvase.core.likeness import normal
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

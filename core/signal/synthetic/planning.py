@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Document
-from transvase.core.signal.likeness import normal
+from transvase.core.likeness import normal
 
 from .asking import Job
 from .budget import Estimate, Prices, likely_tokens, most_tokens

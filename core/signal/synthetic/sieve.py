@@ -18,9 +18,9 @@ from transvase.core.errors import BadValue
 from transvase.core.evaluation.judged import Document, Query
 from transvase.core.evaluation.lexical import Lexical
 from transvase.core.evaluation.ranking import rank
+from transvase.core.likeness import joined, near_duplicates, normal, tokens
 from transvase.core.ports import Encoder, Progress
 from transvase.core.signal.harvest import Tally
-from transvase.core.signal.likeness import joined, near_duplicates, normal, tokens
 
 from .prompts import LONGEST_QUERY
 

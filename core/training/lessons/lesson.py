@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from transvase.core.errors import BadValue
+from transvase.core.evaluation.families import families
 from transvase.core.evaluation.judged import (
     Document,
     Judged,
@@ -18,7 +19,7 @@ from transvase.core.evaluation.judged import (
     read_queries,
     read_weights,
 )
-from transvase.core.signal.split import divide, families, shared
+from transvase.core.signal.split import divide, shared
 
 from .pairs import Pair, pairs_of
 
