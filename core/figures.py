@@ -82,7 +82,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search gave, with the alias' generation that the store had seen when it answered, at most a second old.
+    """What a search gave, with the alias' generation that the store had seen when it answered, a second old as a rule.
 
     Where the alias lies in the database that is searched, it is what the same statement saw.
     """

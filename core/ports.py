@@ -230,6 +230,13 @@ class Store(Protocol):
         """The alias as it is now; UnknownName."""
         ...
 
+    def serving(self, alias: str) -> tuple[Alias, Index]:
+        """The alias and its live index for searches: as it is now, or was when the store saw it last, a second ago as a rule.
+
+        UnknownName; Superseded when the index is gone, after which it is looked for anew.
+        """
+        ...
+
     def inspect(self, proposal: Proposal) -> Declaration:
         """Look at what is to be adopted, changing nothing; Misuse and Unfit for all that stands against it."""
         ...

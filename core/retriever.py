@@ -123,7 +123,7 @@ class Retriever:
                 self._pin = None
 
     def _resolve(self) -> Pin:
-        alias = self._store.alias(self._alias)
+        alias, index = self._store.serving(self._alias)
         kept = [declaration for declaration in (alias.live, alias.shadow) if declaration is not None and declaration.space]
         self._encoders.keep(kept)
         if alias.shadow in kept:
@@ -132,7 +132,6 @@ class Retriever:
             raise NotReady(
                 "search", f"nobody knows which encoder made the vectors of {alias.live.name}; migrate {alias.name!r} first"
             )
-        index = self._store.index(alias.name, alias.live.name)
         return Pin(alias, index, Fenced(self._encoders.of(alias.live), alias.live.width))
 
 

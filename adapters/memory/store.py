@@ -77,6 +77,11 @@ class MemoryStore:
         with self._lock:
             return self._state(name).as_alias()
 
+    def serving(self, alias: str) -> tuple[Alias, MemoryIndex]:
+        """The alias and its live index as they are now."""
+        seen = self.alias(alias)
+        return seen, self.index(alias, seen.live.name)
+
     def inspect(self, proposal: Proposal) -> Declaration:
         """Look at a table that is to be adopted, changing nothing."""
         with self._lock:

@@ -49,6 +49,11 @@ class PostgresStore:
         with self._connections.use("looking up the alias") as c:
             return aliases.load(c, name).alias
 
+    def serving(self, alias: str) -> tuple[Alias, PostgresIndex]:
+        """The alias and its live index as they are now."""
+        seen = self.alias(alias)
+        return seen, self.index(alias, seen.live.name)
+
     def inspect(self, proposal: Proposal) -> Declaration:
         """Everything that can stand against an adoption."""
         with self._connections.use("looking at the table") as c:

@@ -64,6 +64,11 @@ class WeaviateStore:
         """One alias as it is now."""
         return self._watch.fresh(name)
 
+    def serving(self, alias: str) -> tuple[Alias, WeaviateIndex]:
+        """The alias and its live index as the watch knows them, so that no search waits for the leader."""
+        seen = self._watch.glance(alias)
+        return seen, WeaviateIndex(self._watched(alias), seen.live)
+
     def inspect(self, proposal: Proposal) -> Declaration:
         """Everything that can stand against an adoption."""
         return inspected(self.connection, lifecycle.completed(self._realm, proposal))
@@ -170,14 +175,17 @@ class WeaviateStore:
     def setting(self, alias: str) -> Setting:
         """What the ports of one alias stand on. UnknownName without the alias."""
         self._watch.fresh(alias)
-        look = self._watch.recent
-        return Setting(connection=self.connection, ledger=self.ledger, alias=alias, look=lambda: look(alias), watch=self._watch)
+        return self._watched(alias)
 
     def close(self) -> None:
         """Let go of every connection and of the ledger."""
         self._watch.close()
         self.ledger.close()
         self.connection.close()
+
+    def _watched(self, alias: str) -> Setting:
+        look = self._watch.recent
+        return Setting(connection=self.connection, ledger=self.ledger, alias=alias, look=lambda: look(alias), watch=self._watch)
 
     def _setting_of(self, seen: Known) -> Setting:
         alias = seen.alias

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from transvase.core.errors import UnknownName
 
-from .schema import DEFAULT, schema_of
+from .schema import DEFAULT, schema_here, schema_of
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -70,6 +70,12 @@ class Shape:
 def shape_of(connection: Connection, name: str) -> Shape:
     """The collection as it is described just now; Superseded when it is gone."""
     return shaped(schema_of(connection, name))
+
+
+def shape_here(connection: Connection, name: str) -> Shape:
+    """The same as the host that is asked has it; the leader is asked where that one does not know it."""
+    raw = schema_here(connection, name)
+    return shape_of(connection, name) if raw is None or raw["class"] != name else shaped(raw)
 
 
 def shaped(raw: Mapping[str, object]) -> Shape:

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.collections.shape import Shape, shape_here
 from transvase.adapters.weaviate.collections.tenants import Activity, Tenants, listed
 from transvase.core.declaration import Declaration
-from transvase.core.errors import BadValue, NotReady, Superseded
+from transvase.core.errors import BadValue, NotReady, StoreFailed, Superseded
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
 from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
@@ -192,15 +192,14 @@ class WeaviateIndex:
             return self.nearest(query, k, where=where)[0]
         setting, declaration = self._setting.glancing(), self._declaration
         generation = setting.look().generation
-        hits = searched(
-            setting,
-            self._known(),
-            query.matrix[0],
-            k,
-            metric=declaration.metric,
-            where=where or {},
-            hybrid=hybrid,
-        )
+        try:
+            hits = searched(
+                setting, self._known(), query.matrix[0], k, metric=declaration.metric, where=where or {}, hybrid=hybrid
+            )
+        except Superseded:
+            if setting.watch is not None:
+                setting.watch.forget(setting.alias)
+            raise
         if setting.watch is not None:
             setting.watch.searched(declaration.name)
         return Answer(hits, generation)
@@ -223,10 +222,16 @@ class WeaviateIndex:
         return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
 
     def _known(self) -> Shape:
-        """The shape for searches, at most ``KNOWN_S`` old: asking for it takes as long as a search."""
+        """The shape for searches, ``KNOWN_S`` old as a rule: asking takes as long as a search, and may fail where none does."""
         shape, at = self._shape
         if shape is None or time.monotonic() - at > KNOWN_S:
-            shape = self._setting.shape(self._declaration.site)
+            if shape is not None:
+                self._shape = shape, time.monotonic()  # the others need not ask at the same time
+            try:
+                shape = shape_here(self._setting.connection, self._declaration.site)
+            except StoreFailed:
+                if shape is None:
+                    raise
             self._shape = shape, time.monotonic()
         return shape
 

@@ -24,11 +24,15 @@ class Watching(Protocol):
     """What an index asks of the watch over its store."""
 
     def generation(self, alias: str) -> int:
-        """The alias' generation, at most about a second old."""
+        """The alias' generation, a second old as a rule."""
         ...
 
     def glance(self, alias: str) -> Alias:
         """The alias, just as old."""
+        ...
+
+    def forget(self, alias: str) -> None:
+        """What was seen of it is so no longer."""
         ...
 
     def searched(self, index: str) -> None:

@@ -6,13 +6,15 @@ generation is one more than the row says, just as it will be when the row is wri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from transvase.adapters.ledger.port import Ledger
 from transvase.adapters.weaviate.collections.control import AliasRow, Control
 from transvase.adapters.weaviate.collections.names import canonical
+from transvase.adapters.weaviate.collections.schema import schema_here
 from transvase.core.errors import StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration
 
@@ -60,7 +62,19 @@ def named(connection: Connection, alias: str) -> str | None:
     return None if found is None else str(found["class"])
 
 
-def load(connection: Connection, control: Control, name: str) -> Known:
+def named_here(connection: Connection, alias: str) -> str | None:
+    """The same as the host that is asked knows it, a fraction of a second later; it needs no leader for that."""
+    found = schema_here(connection, canonical(alias))
+    return None if found is None else str(found["class"])
+
+
+CHANGED: Final = "alias changed"
+"""The code of a failure that somebody else's hand has made, and time does not mend."""
+
+
+def load(
+    connection: Connection, control: Control, name: str, *, naming: Callable[[Connection, str], str | None] = named
+) -> Known:
     """One alias as it is now. UnknownName; StoreFailed where the server's alias is gone or names something else."""
     row = control.load(name)
     if row is None:
@@ -70,8 +84,8 @@ def load(connection: Connection, control: Control, name: str) -> Known:
         raise UnknownName("alias", name, hint=hint)
     live, shadow = control.index(row.live), control.index(row.shadow) if row.shadow else None
     if live is None:
-        raise StoreFailed(f"the declaration of {row.live}, which {name!r} names, is gone from the server")
-    site = named(connection, name)
+        raise StoreFailed(f"the declaration of {row.live}, which {name!r} names, is gone from the server", code=CHANGED)
+    site = naming(connection, name)
     found = Alias(name=name, source=row.source, live=live, shadow=shadow, generation=row.generation)
     if site == live.site:
         return Known(alias=found, row=row)
@@ -79,7 +93,9 @@ def load(connection: Connection, control: Control, name: str) -> Known:
         return Known(alias=replace(found, live=shadow, shadow=live, generation=row.generation + 1), row=row)
     sides = " or ".join(side.site for side in (live, shadow) if side is not None)
     what = f"names {site}, which is none of its sides" if site else "is gone"
-    raise StoreFailed(f"the server's alias {canonical(name)} {what}: somebody changed it; let it name {sides} again")
+    raise StoreFailed(
+        f"the server's alias {canonical(name)} {what}: somebody changed it; let it name {sides} again", code=CHANGED
+    )
 
 
 def known(realm: Realm, name: str) -> Known:

@@ -2,6 +2,11 @@
 
 It keeps the generation of every alias that is searched, and says on the server that this process reads an index, for whoever
 wants to end it. A store that nobody searches has no such thread.
+
+A search waits for none of that. Which side is live is known to the leader, and while there is none, or it stands still, the
+searches themselves are answered as ever: so what was seen last holds until something else is seen, however long that takes. The
+thread asks the leader, and where that one does not answer the host's own copy, which is a fraction of a second behind. A side
+that is gone says so by itself (Superseded), and is forgotten.
 """
 
 from __future__ import annotations
@@ -13,23 +18,25 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from transvase.core.errors import TransvaseError
+from transvase.adapters.weaviate.collections.control import Control
+from transvase.core.errors import StoreFailed, TransvaseError
 from transvase.core.figures import Reads
 from transvase.core.ports import Alias
 
-from .aliases import load
+from .aliases import CHANGED, load, named_here
 
 if TYPE_CHECKING:
-    from transvase.adapters.weaviate.collections.control import Control
     from transvase.adapters.weaviate.wire.connection import Connection
 
 EVERY_S: Final = 1.0
-STALE_S: Final = 2.0
-"""Older than this a generation is asked for by the search itself: the thread got no answer, or no time."""
+ASK_S: Final = 2.0
+"""How long the thread waits for one answer: a second's work is not to stand still for a host that does."""
 RECENT_S: Final = 0.05
 """How old an alias may be for those who read or write its sides: a page of a thousand objects takes longer."""
 BEAT_S: Final = 5.0
 """How often a reader says that it reads. Its last search may be so much younger than its last sign."""
+FIRST_S: Final = 0.25
+"""How long a first search waits for its sign to be written; what takes longer is written all the same."""
 LATEST: Final = 5
 """Readers that are named."""
 
@@ -39,12 +46,15 @@ class Watch:
 
     def __init__(self, connection: Connection, control: Control) -> None:
         self._connection, self._control = connection, control
+        self._hurried = connection.hurried(ASK_S)
+        self._notes = Control(self._hurried)
         self._seen: dict[str, tuple[Alias, float]] = {}
         self._wanted: set[str] = set()
         self._searches: dict[str, float] = {}
         self._said: dict[str, float] = {}
+        self._first: dict[str, threading.Event] = {}
         self._who = f"{socket.gethostname()} {os.getpid()}"
-        self._over = threading.Event()
+        self._over, self._woken = threading.Event(), threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -61,16 +71,21 @@ class Watch:
         return found if found is not None and time.monotonic() - at <= RECENT_S else self.fresh(alias)
 
     def generation(self, alias: str) -> int:
-        """The alias' generation, a second old."""
+        """The alias' generation, as ``glance`` has it."""
         return self.glance(alias).generation
 
     def glance(self, alias: str) -> Alias:
-        """The alias, a second old."""
-        found, at = self._seen.get(alias, (None, 0.0))
+        """The alias as it was seen last: a second ago, unless the cluster does not say. Asked for where it was never seen."""
+        found, _ = self._seen.get(alias, (None, 0.0))
         if alias not in self._wanted:
             self._wanted.add(alias)
             self._begin()
-        return found if found is not None and time.monotonic() - at <= STALE_S else self.fresh(alias)
+        if found is not None:
+            return found
+        try:
+            return self._looked(alias)
+        except StoreFailed:
+            return self.fresh(alias)  # it is slow, or it says what is wrong
 
     def forget(self, alias: str) -> None:
         """What was seen of it is so no longer."""
@@ -79,9 +94,11 @@ class Watch:
     def searched(self, index: str) -> None:
         """Somebody of this process searched the index just now; the first time it is said at once."""
         self._searches[index] = time.monotonic()
-        if index not in self._said:
-            self._say(index)
+        if index not in self._first:
+            written = self._first[index] = threading.Event()
             self._begin()
+            self._woken.set()
+            written.wait(FIRST_S)
 
     def reads(self, index: str) -> Reads:
         """When any reader's last search was, as far as readers said; one that is not ours says nothing."""
@@ -101,6 +118,7 @@ class Watch:
     def close(self) -> None:
         """Say what was not said yet, and end."""
         self._over.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
         self._beat(older_than=0.0)
@@ -112,13 +130,30 @@ class Watch:
                 self._thread.start()
 
     def _watch(self) -> None:
-        while not self._over.wait(EVERY_S):
+        while not self._over.is_set():
+            self._woken.wait(EVERY_S)
+            self._woken.clear()
+            self._beat(older_than=BEAT_S)
             for alias in tuple(self._wanted):
                 try:
-                    self.fresh(alias)
-                except TransvaseError:  # a search meets the same, and says it to somebody
-                    self.forget(alias)
-            self._beat(older_than=BEAT_S)
+                    self._looked(alias)
+                except TransvaseError as error:
+                    if not isinstance(error, StoreFailed) or error.code == CHANGED:
+                        self.forget(alias)  # a search meets the same, and says it to somebody
+
+    def _looked(self, alias: str) -> Alias:
+        """The alias by the leader, or else by the host that is asked."""
+        asked = time.monotonic()
+        try:
+            found = load(self._hurried, self._notes, alias).alias
+        except StoreFailed as error:
+            if error.code == CHANGED:
+                raise
+            found = load(self._hurried, self._notes, alias, naming=named_here).alias
+        seen, at = self._seen.get(alias, (None, 0.0))
+        if seen is None or at < asked:  # not over what somebody saw meanwhile
+            self._seen[alias] = found, asked
+        return found
 
     def _beat(self, *, older_than: float) -> None:
         for index, at in tuple(self._searches.items()):
@@ -129,6 +164,8 @@ class Watch:
     def _say(self, index: str) -> None:
         self._said[index] = time.monotonic()
         try:
-            self._control.beat(index, who=self._who)
+            self._notes.beat(index, who=self._who)
         except TransvaseError:
             return  # who may not write there still may read
+        finally:
+            self._first[index].set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,11 @@ from .line import Line
 OLDEST: Final = (1, 32)
 """The first version with aliases."""
 
+SILENT: Final = {Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT}
+"""After these the next request does not begin with the same host."""
+ELSEWHERE: Final = {Kind.UNREACHED, Kind.BROKEN}
+"""After these a request that only reads is given to the next host. One that is slow at a host that lives is slow at all."""
+
 T = TypeVar("T")
 
 
@@ -31,18 +37,33 @@ class NodeState:
     version: str
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Which of the hosts is asked first."""
+
+    at: int = 0
+
+
 class Connection:
     """One server. A request goes to the host that answered last; where that one is not reached, to the next.
 
-    Only a request that never arrived is given to another host: what was sent and not answered stays in doubt.
+    What only reads is given to another host as well when the first one breaks off, or answers nothing at all any more. What
+    may have written is not: sent and not answered, it stays in doubt. Whatever it was, the next request begins elsewhere.
     """
 
     def __init__(self, address: Address, credentials: Credentials | None = None) -> None:
         self.address = address
         given = Credentials.from_environment() if credentials is None else credentials
         self._lines = tuple(Line(host, address, given) for host in address.hosts)
-        self._at = 0
+        self._turn = _Turn()
+        self._within_s: float | None = None
         self._version = ""
+
+    def hurried(self, seconds: float) -> Connection:
+        """The same for who would rather have no answer than a late one; it shares everything, and is closed with this one."""
+        made = copy(self)
+        made._within_s = seconds  # noqa: SLF001 - a copy of its own
+        return made
 
     @property
     def each(self) -> tuple[Line, ...]:
@@ -65,11 +86,11 @@ class Connection:
                 remedy="upgrade it to 1.32 or newer",
             )
         try:
-            self._somewhere(lambda line: line.ping())
+            self._somewhere(lambda line, _: line.ping())
         except TransvaseError as error:
             if kind_of(error) not in (Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT):
                 raise
-            at = self._lines[self._at].host.target
+            at = self._lines[self._turn.at].host.target
             remedy = f"name its port in the URL (?grpc=PORT) and see that {at} can be reached"
             raise Unfit(f"{self.address.shown} answers over REST and not over gRPC ({error})", remedy=remedy) from error
 
@@ -85,35 +106,41 @@ class Connection:
         timeout_s: float | None = None,
     ) -> Any:
         """As ``Line.rest``, at the first host that can be reached."""
-        return self._somewhere(
-            lambda line: line.rest(method, path, body=body, local=local, doing=doing, index=index, timeout_s=timeout_s)
-        )
+        within = timeout_s or self._within_s
+
+        def ask(line: Line, spare: bool) -> Any:
+            return line.rest(method, path, body=body, local=local, doing=doing, index=index, timeout_s=within, spare=spare)
+
+        return self._somewhere(ask, reads=method == "GET")
 
     def search(
         self, request: search_get_pb2.SearchRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> search_get_pb2.SearchReply:
         """As ``Line.search``."""
-        return self._somewhere(lambda line: line.search(request, index=index, timeout_s=timeout_s))
+        within = timeout_s or self._within_s
+        return self._somewhere(lambda line, spare: line.search(request, index=index, timeout_s=within, spare=spare), reads=True)
 
     def batch(
         self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> dict[int, str]:
         """As ``Line.batch``."""
-        return self._somewhere(lambda line: line.batch(request, index=index, timeout_s=timeout_s))
+        within = timeout_s or self._within_s
+        return self._somewhere(lambda line, _: line.batch(request, index=index, timeout_s=within))
 
     def delete(
         self, request: batch_delete_pb2.BatchDeleteRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> batch_delete_pb2.BatchDeleteReply:
         """As ``Line.delete``."""
-        return self._somewhere(lambda line: line.delete(request, index=index, timeout_s=timeout_s))
+        within = timeout_s or self._within_s
+        return self._somewhere(lambda line, _: line.delete(request, index=index, timeout_s=within))
 
     def count(self, collection: str, tenant: str = "") -> int:
         """As ``Line.count``."""
-        return self._somewhere(lambda line: line.count(collection, tenant))
+        return self._somewhere(lambda line, spare: line.count(collection, tenant, spare=spare), reads=True)
 
     def now(self) -> float:
         """The clock of the host that is asked just now, whole seconds since 1970."""
-        return self._somewhere(lambda line: line.now())
+        return self._somewhere(lambda line, spare: line.now(spare=spare), reads=True)
 
     def nodes(self, *, timeout_s: float = 10.0) -> tuple[NodeState, ...]:
         """The nodes that the cluster sees now; one that is stopped is not among them."""
@@ -133,17 +160,21 @@ class Connection:
         for line in self._lines:
             line.close()
 
-    def _somewhere(self, ask: Callable[[Line], T]) -> T:
-        first = self._at
-        for step in range(len(self._lines)):
-            at = (first + step) % len(self._lines)
+    def _somewhere(self, ask: Callable[[Line, bool], T], *, reads: bool = False) -> T:
+        """What the first host answers that can be asked; ``ask`` is told whether others are left to be asked instead."""
+        first, count = self._turn.at, len(self._lines)
+        for step in range(count):
+            at, spare = (first + step) % count, step < count - 1
             try:
-                answer = ask(self._lines[at])
+                answer = ask(self._lines[at], spare)
             except TransvaseError as error:
-                if kind_of(error) is not Kind.UNREACHED or step == len(self._lines) - 1:
+                kind = kind_of(error)
+                if kind in SILENT:
+                    self._turn.at = (at + 1) % count
+                if not spare or kind not in (ELSEWHERE if reads else {Kind.UNREACHED}):
                     raise
                 continue
-            self._at = at
+            self._turn.at = at
             return answer
         raise AssertionError("an address has at least one host")
 

@@ -24,6 +24,8 @@ TOKEN: Final = "TRANSVASE_WEAVIATE_TOKEN"  # noqa: S105 - the variable's name
 SECRET: Final = "TRANSVASE_WEAVIATE_CLIENT_SECRET"  # noqa: S105 - the variable's name
 SCOPE: Final = "TRANSVASE_WEAVIATE_SCOPE"
 
+ISSUER_S: Final = 5.0
+"""How long the server may take to name the issuer, and the issuer to answer."""
 _EARLY_S: Final = 60
 """A token is renewed this long before it ends."""
 
@@ -83,11 +85,11 @@ class Badge:
 
     def _client(self) -> OAuth2Client:
         """A client of the issuer that the server names."""
-        answer = self._web.get("/v1/.well-known/openid-configuration")
+        answer = self._web.get("/v1/.well-known/openid-configuration", timeout=ISSUER_S)
         if answer.status_code != 200:
             raise Unfit(f"the server knows no OpenID issuer (HTTP {answer.status_code})", remedy=f"unset {SECRET}, or set {KEY}")
         told = answer.json()
-        endpoint = self._web.get(told["href"]).json()["token_endpoint"]
+        endpoint = self._web.get(told["href"], timeout=ISSUER_S).json()["token_endpoint"]
         scope = self._credentials.scope or " ".join(told.get("scopes") or ())
         return OAuth2Client(
             told["clientId"],

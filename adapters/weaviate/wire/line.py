@@ -10,24 +10,29 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import grpc
 import httpx
-from transvase.core.errors import StoreFailed, Superseded
+from transvase.core.errors import StoreFailed, Superseded, TransvaseError
 from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health_weaviate_pb2, search_get_pb2, weaviate_pb2_grpc
 
 from .address import Address, Host
 from .credentials import Badge, Credentials
-from .failures import refusal, translated
+from .failures import Kind, refusal, translated
 from .presence import NOT_FOUND, Presence, collection_of
 
 CONNECT_S: Final = 5.0
+SPARE_S: Final = 1.0
+"""How long a host may take to let itself be reached, or to answer a GET, before it is doubted where others could be asked."""
+SILENT_S: Final = 0.5
+"""The same for a search; and how long a host that is doubted may take to say that it is there. That took 2 ms."""
 LARGEST: Final = 104_858_000
 """Bytes of one gRPC message that the server takes (``grpcMaxMessageSize``)."""
 POOL: Final = 32
+ALIVE: Final = "/v1/.well-known/live"
 
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", LARGEST),
@@ -56,7 +61,8 @@ class Line:
         )
         self._badge = Badge(credentials, self._web, verify=_trusted(address))
         self._presence = Presence(
-            lambda path: self._answered("GET", path, doing="looking what is there").status_code, host=str(host)
+            lambda path: self._answered("GET", path, doing="looking what is there", timeout_s=CONNECT_S).status_code,
+            host=str(host),
         )
         self._channel = _channel(host, address)
         self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
@@ -71,6 +77,7 @@ class Line:
         doing: str = "",
         index: str | None = None,
         timeout_s: float | None = None,
+        spare: bool = False,
     ) -> Any:
         """What ``path`` below ``/v1`` answers, as JSON; None for an empty answer, and for 404 to GET and DELETE.
 
@@ -78,13 +85,16 @@ class Line:
         started has not loaded is waited for; StoreFailed where that takes long.
 
         ``local`` asks the node for its own copy of the schema instead of the leader's. ``index`` is the collection asked for, so
-        that its end is told as Superseded. ``doing`` completes "while …" in messages.
+        that its end is told as Superseded. ``doing`` completes "while …" in messages. With ``spare`` another host could be asked
+        as well: then one that answers nothing at all any more is told as not reached, and soon.
         """
         doing = doing or f"{method} /v1{path.partition('?')[0]}"
         loaded = collection_of(path) if method in ("GET", "DELETE") else None
         while True:
             asked = time.monotonic()
-            answer = self._answered(method, path, body=body, local=local, doing=doing, timeout_s=timeout_s)
+            answer = self._answered(
+                method, path, body=body, local=local, doing=doing, timeout_s=timeout_s, spare=spare and method == "GET"
+            )
             if answer.status_code != NOT_FOUND or loaded is None or self._presence.believed(loaded, asked=asked):
                 break
         if answer.is_success:
@@ -99,10 +109,15 @@ class Line:
         raise refusal(_message(answer), status=answer.status_code, doing=doing, index=index)
 
     def search(
-        self, request: search_get_pb2.SearchRequest, *, index: str | None = None, timeout_s: float | None = None
+        self,
+        request: search_get_pb2.SearchRequest,
+        *,
+        index: str | None = None,
+        timeout_s: float | None = None,
+        spare: bool = False,
     ) -> search_get_pb2.SearchReply:
-        """The raw answer to a raw search."""
-        reply: search_get_pb2.SearchReply = self._call(self._stub.Search, request, "a search", index, timeout_s)
+        """The raw answer to a raw search; ``spare`` as for ``rest``."""
+        reply: search_get_pb2.SearchReply = self._call(self._stub.Search, request, "a search", index, timeout_s, spare=spare)
         return reply
 
     def batch(
@@ -119,27 +134,29 @@ class Line:
         reply: batch_delete_pb2.BatchDeleteReply = self._call(self._stub.BatchDelete, request, "a deletion", index, timeout_s)
         return reply
 
-    def count(self, collection: str, tenant: str = "") -> int:
+    def count(self, collection: str, tenant: str = "", *, spare: bool = False) -> int:
         """Objects of the collection, or of its tenant. Superseded when it is gone."""
         request = aggregate_pb2.AggregateRequest(collection=collection, tenant=tenant, objects_count=True)
-        reply: aggregate_pb2.AggregateReply = self._call(self._stub.Aggregate, request, "counting", collection, None)
+        reply: aggregate_pb2.AggregateReply = self._call(self._stub.Aggregate, request, "counting", collection, None, spare=spare)
         return int(reply.single_result.objects_count)
 
-    def ping(self) -> None:
+    def ping(self, *, within_s: float = CONNECT_S) -> None:
         """Ask over gRPC whether the server is there; as the driver does when it connects."""
         check = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_weaviate_pb2.WeaviateHealthCheckRequest.SerializeToString,
             response_deserializer=health_weaviate_pb2.WeaviateHealthCheckResponse.FromString,
         )
-        self._call(check, health_weaviate_pb2.WeaviateHealthCheckRequest(), "connecting", None, CONNECT_S)
+        self._call(check, health_weaviate_pb2.WeaviateHealthCheckRequest(), "connecting", None, within_s)
 
-    def now(self) -> float:
+    def now(self, *, spare: bool = False) -> float:
         """The host's clock, seconds since 1970, cut to whole ones: what the times of its objects are to be compared with."""
         try:
-            answer = self._web.get("/v1/.well-known/live", timeout=CONNECT_S)
+            answer = self._web.get(ALIVE, timeout=SPARE_S if spare else CONNECT_S)
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
         except httpx.HTTPError as error:
+            if spare and isinstance(error, httpx.TimeoutException):
+                raise self._silent("asking the time") from error
             raise translated(error, doing="asking the time") from error
         except (KeyError, ValueError) as error:
             raise StoreFailed(f"{self.host} does not say what time it is", code="no date") from error
@@ -150,33 +167,87 @@ class Line:
         self._web.close()
         self._channel.close()
 
-    def _call(self, method: Callable[..., Any], request: object, doing: str, index: str | None, timeout_s: float | None) -> Any:
-        metadata = tuple(self._badge.headers().items())
+    def _call(
+        self,
+        method: Any,
+        request: object,
+        doing: str,
+        index: str | None,
+        timeout_s: float | None,
+        *,
+        spare: bool = False,
+    ) -> Any:
+        metadata, within = tuple(self._badge.headers().items()), timeout_s or self._timeout_s
         while True:
             asked = time.monotonic()
             try:
-                return method(request, metadata=metadata, timeout=timeout_s or self._timeout_s)
+                if spare:
+                    return self._minded(method.future(request, metadata=metadata, timeout=within), doing)
+                return method(request, metadata=metadata, timeout=within)
             except (grpc.RpcError, ValueError) as error:  # a closed channel is a ValueError
                 told = translated(error, doing=doing, index=index)
                 if index is None or not isinstance(told, Superseded) or self._presence.believed(index, asked=asked):
                     raise told from error
 
+    def _minded(self, call: Any, doing: str) -> Any:
+        """What a call gives: it is waited for as long as the host answers anything, however slow it is."""
+        patience = SILENT_S
+        while True:
+            try:
+                return call.result(timeout=patience)
+            except grpc.FutureTimeoutError as error:
+                try:
+                    self.ping(within_s=SILENT_S)
+                except TransvaseError:
+                    call.cancel()
+                    raise self._silent(doing) from error
+                patience *= 2
+
     def _answered(
-        self, method: str, path: str, *, doing: str, body: object = None, local: bool = False, timeout_s: float | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        body: object = None,
+        local: bool = False,
+        timeout_s: float | None = None,
+        spare: bool = False,
     ) -> httpx.Response:
         headers = self._badge.headers() | ({"consistency": "false"} if local else {})
-        try:
+        within = timeout_s or self._timeout_s
+
+        def ask(seconds: float) -> httpx.Response:
             return self._web.request(
                 method,
                 f"/v1{path}",
                 content=None if body is None else json.dumps(body),
                 headers=headers | ({} if body is None else {"content-type": "application/json"}),
-                timeout=httpx.USE_CLIENT_DEFAULT
-                if timeout_s is None
-                else httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+                timeout=httpx.Timeout(seconds, connect=min(SPARE_S if spare else CONNECT_S, seconds)),
             )
+
+        try:
+            if spare:
+                try:
+                    return ask(min(SPARE_S, within))
+                except httpx.ReadTimeout as error:
+                    if within <= SPARE_S or not self._alive():
+                        raise self._silent(doing) from error
+            return ask(within)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise translated(error, doing=doing) from error
+
+    def _alive(self) -> bool:
+        try:
+            self._web.get(ALIVE, timeout=SILENT_S)
+        except httpx.HTTPError:
+            return False
+        return True
+
+    def _silent(self, doing: str) -> StoreFailed:
+        return StoreFailed(
+            f"{self.host} answers nothing at all, while {doing}; wake it, or take it away", code=str(Kind.UNREACHED)
+        )
 
 
 def _trusted(address: Address) -> ssl.SSLContext | bool:
