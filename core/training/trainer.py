@@ -20,6 +20,7 @@ from .records.curves import draw_curves
 from .settings import Trained, TrainSettings
 from .tuning import ranks
 from .tuning.learn import follow
+from .weights.learner import Portion
 from .workshop import Workshop
 
 
@@ -90,7 +91,7 @@ def _report(shop: Workshop, kept: Standing, tried: list[Standing], *, space: str
         rungs=tuple(standing.as_json() for standing in tried),
         curve=tuple(shop.curve),
         facts=_facts(shop),
-        notes=tuple(shop.notes),
+        notes=(*shop.notes, *_portioned(shop)),
         run=shop.run.path.name,
         seconds=shop.clock.elapsed,
     )
@@ -109,6 +110,11 @@ def _facts(shop: Workshop) -> dict[str, object]:
         **measured,
         **shop.facts,
     }
+
+
+def _portioned(shop: Workshop) -> list[str]:
+    size = shop.learner.portion.size
+    return [f"out of memory in encoding: texts were encoded {size} at a time"] if size < Portion().size else []
 
 
 def _note(base: Standing, kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:

@@ -15,8 +15,8 @@ from transvase.core.training.lessons.mining import Mining, mined_table
 from transvase.core.training.lessons.table import Table
 from transvase.core.training.tuning.freezing import upper_layers, without_dropout
 from transvase.core.training.tuning.loss import Guide, embed_by_length, loss_for
-from transvase.core.training.tuning.memory import halving, out_of_memory
 from transvase.core.training.weights.learner import Learner, load
+from transvase.core.training.weights.memory import halving, out_of_memory
 from transvase.core.training.weights.shelf import Shelf
 
 pytestmark = pytest.mark.model
@@ -209,19 +209,19 @@ def test_when_memory_runs_out_the_batch_is_halved_and_it_is_said() -> None:
             torch.empty(sys.maxsize // 8, dtype=torch.int8)
         return batch
 
-    assert halving(32, attempt, again=said.append) == 8
+    assert halving(32, attempt, least=2, advice="less", again=said.append) == 8
     assert said == [16, 8]
 
 
 def test_memory_that_is_short_even_for_two_rows_ends_in_a_clear_error() -> None:
     import torch
 
-    with pytest.raises(EncoderFailed, match="batches of two"):
-        halving(4, lambda _: torch.empty(sys.maxsize // 8, dtype=torch.int8), again=lambda _: None)
+    with pytest.raises(EncoderFailed, match="even with 2 at a time"):
+        halving(4, lambda _: torch.empty(sys.maxsize // 8, dtype=torch.int8), least=2, advice="less", again=lambda _: None)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert out_of_memory(MemoryError())
     assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="shapes"):
-        halving(32, lambda _: (_ for _ in ()).throw(RuntimeError("shapes")), again=lambda _: None)
+        halving(32, lambda _: (_ for _ in ()).throw(RuntimeError("shapes")), least=2, advice="less", again=lambda _: None)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tiny_model import write_tiny_model
-from transvase.core.errors import BadValue, TransvaseError
+from transvase.core.errors import BadValue, EncoderFailed, TransvaseError
+from transvase.core.evaluation.exam import Exam
 from transvase.core.training import Rung, Trained, TrainSettings, train
 from transvase.core.training.tuning.collate import Collator
 
@@ -89,6 +90,80 @@ def test_memory_that_runs_out_halves_the_batch_and_the_run_goes_on(
     assert 0 < max(size for size in sizes if size <= 4) <= 4
     assert trained.facts["fine-tune steps"] == 2 * 16 / 4
     assert "out of memory" in (trained.out / "README.md").read_text(encoding="utf-8")
+
+
+def no_room(model: object, *, most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """More than ``most`` texts encoded at a time do not fit; the sizes that were tried."""
+    encode, sizes = type(model).encode, []
+
+    def short(self: object, *given: object, batch_size: int = 32, **told: object) -> object:
+        sizes.append(batch_size)
+        if batch_size > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return encode(self, *given, batch_size=batch_size, **told)
+
+    monkeypatch.setattr(type(model), "encode", short)
+    return sizes
+
+
+@pytest.fixture
+def library_model(tmp_path: Path) -> object:
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(write_tiny_model(tmp_path / "any")), device="cpu")
+
+
+def test_memory_that_runs_out_in_encoding_halves_what_is_encoded_and_not_what_is_trained(
+    run: Callable[..., Trained], library_model: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = no_room(library_model, most=4, monkeypatch=monkeypatch)
+    trained = run()
+
+    assert [note for note in trained.notes if "out of memory" in note] == [
+        "out of memory in encoding: texts were encoded 4 at a time"
+    ]
+    assert trained.facts["fine-tune batch"] == 16
+    assert sizes[:4] == [32, 16, 8, 4]
+    assert set(sizes[4:]) == {4}  # known for the rest of the run
+    assert "4 at a time" in (trained.out / "README.md").read_text(encoding="utf-8")
+
+
+def test_memory_that_runs_out_with_one_text_is_told_as_what_it_is(
+    run: Callable[..., Trained], library_model: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_room(library_model, most=0, monkeypatch=monkeypatch)
+    with pytest.raises(EncoderFailed, match=r"out of memory even with 1 at a time; .*max_seq_length"):
+        run()
+
+
+def test_an_encoding_that_breaks_is_told_with_the_name_of_the_model(
+    run: Callable[..., Trained], library_model: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(library_model), "encode", lambda *_, **__: 1 / 0)
+    with pytest.raises(EncoderFailed, match="base: encoding failed"):
+        run()
+
+
+def test_memory_that_runs_out_in_a_validation_does_not_begin_the_training_again(
+    run: Callable[..., Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, collate, asked, batches = Exam.mark, Collator.__call__, [], []
+
+    def short(self: Exam, vectors: Callable[..., object]) -> object:
+        asked.append(self)
+        if batches:
+            raise MemoryError("Unable to allocate 9.5 GiB for an array")
+        return mark(self, vectors)
+
+    def counted(self: Collator, rows: list[dict[str, int]]) -> dict[str, object]:
+        batches.append(len(rows))
+        return collate(self, rows)
+
+    monkeypatch.setattr(Exam, "mark", short)
+    monkeypatch.setattr(Collator, "__call__", counted)
+    with pytest.raises(EncoderFailed, match="out of memory in its validation"):
+        run(epochs=1, evaluations=1)
+    assert len(batches) <= 4  # one pass over 16 answers, with what the loader had prepared
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from transvase.core.training.ladder import ahead
 from transvase.core.training.plan import Clock, Pace
 from transvase.core.training.settings import CurvePoint
 from transvase.core.training.weights.learner import Learner
+from transvase.core.training.weights.memory import out_of_memory
 
 BEST: Final = "best.pt"
 COURSE: Final = "course.json"
@@ -64,7 +65,7 @@ class Course:
         of a third of a course on command-line pages (100 queries: 0.8527 at step 50, 0.8523 at step 149).
         """
         with self.pace.pausing():
-            scores = self.examine()
+            scores = self._examined()
             loss = float(np.mean(self.losses)) if self.losses else None
             self.losses.clear()
             while self.due() and self.asked < self.evaluations:
@@ -79,6 +80,16 @@ class Course:
                 self.best, self.best_step = scores, step
         since = [earlier.ndcg for earlier in self.curve[-self.patience :]]
         return len(since) < self.patience or max(since) >= self.bar
+
+    def _examined(self) -> Scores:
+        """Memory that runs out here is none that smaller batches in training would free."""
+        try:
+            return self.examine()
+        except Exception as error:
+            if out_of_memory(error):
+                why = f"out of memory in its validation ({error}); take fewer records or queries, or free memory"
+                raise EncoderFailed("the model in training", why) from error
+            raise
 
     def keep(self, checkpoint: Path) -> None:
         """Write the state beside a checkpoint, whole or not at all."""

@@ -16,6 +16,7 @@ from transvase.core.training.lessons.table import Table
 from transvase.core.training.lessons.teacher import taught
 from transvase.core.training.plan import SHORT_S, Pace, batch_size
 from transvase.core.training.weights.forgetting import best_of, between, sweep
+from transvase.core.training.weights.memory import halving
 from transvase.core.training.workshop import Workshop
 
 from . import ranks
@@ -24,7 +25,6 @@ from .course import Course, weights_in
 from .fit import Order
 from .learn import FINAL, Extras, learn
 from .loss import Guide
-from .memory import halving
 from .rows import rows_of
 
 EXAM_LIMIT: Final = 15
@@ -73,7 +73,7 @@ def tune(
 
     answers = count(stakes, size=1)
     batch = batch_of(shop, rung, epochs * answers, asked=len(table) / answers, seconds=seconds - (shop.clock.elapsed - began))
-    course = halving(batch, attempt, again=again)
+    course = halving(batch, attempt, least=2, advice="shorten --length, or take a smaller model", again=again)
     shop.curve += course.curve
     steps = course.curve[-1].step
     seen = steps / course.pace.steps * epochs * len(table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +21,20 @@ from transvase.core.encoders.torch import bf16_pays, import_torch, load_model
 from transvase.core.errors import BadValue, EncoderFailed
 from transvase.core.space import FLOOR, Role, Vectors, cosines
 
+from .memory import halving
+
 _PROMPT_NAMES: Final = {Role.QUERY: ("query",), Role.DOCUMENT: ("document", "passage", "corpus")}
 """The names under which sentence-transformers looks for each role's prompt, in its order."""
 
-_BATCH: Final = 32
 _BLOCK: Final = 256
+_ADVICE: Final = "free some, take a smaller model, or let it read less (max_seq_length in its sentence_bert_config.json)"
+
+
+@dataclass(slots=True)
+class Portion:
+    """How many texts are encoded at a time: fewer for the rest of a run once memory has run out."""
+
+    size: int = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +46,7 @@ class Learner:
     serving_length: int
     fast: bool = False
     """Whether it computes in bf16 where that is safe: measured to be faster on this machine."""
+    portion: Portion = field(default_factory=Portion)
 
     @property
     def prompts(self) -> dict[Role, str]:
@@ -117,17 +127,33 @@ def encode(
     length: int,
     passed: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Rows for the texts with the weights of this moment, at most ``length`` tokens each; ``passed`` hears how many are done."""
-    way = learner.model.encode_query if role is Role.QUERY else learner.model.encode_document
+    """Rows for the texts with the weights of this moment, at most ``length`` tokens each; ``passed`` hears how many are done.
+
+    Where memory runs out, fewer are encoded at a time, from then on. EncoderFailed when one is too many, or the model breaks.
+    """
     blocks = []
     with reading(learner, length), _precision(learner):
         for start in range(0, len(texts), _BLOCK):
-            block = list(texts[start : start + _BLOCK])
-            blocks.append(
-                np.asarray(way(block, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True), dtype=np.float32)
-            )
+            blocks.append(_rows(learner, list(texts[start : start + _BLOCK]), role))
             passed(min(len(texts), start + _BLOCK))
     return np.concatenate(blocks) if blocks else np.empty((0, learner.model.get_embedding_dimension()), dtype=np.float32)
+
+
+def _rows(learner: Learner, texts: list[str], role: Role) -> NDArray[np.float32]:
+    way = learner.model.encode_query if role is Role.QUERY else learner.model.encode_document
+
+    def attempt(size: int) -> NDArray[np.float32]:
+        return np.asarray(way(texts, batch_size=size, show_progress_bar=False, convert_to_numpy=True), dtype=np.float32)
+
+    def again(size: int) -> None:
+        learner.portion.size = size
+
+    try:
+        return halving(learner.portion.size, attempt, least=1, advice=_ADVICE, again=again)
+    except EncoderFailed:
+        raise
+    except Exception as error:  # torch and the tokenizers have no common root
+        raise EncoderFailed(learner.name, f"encoding failed ({error})") from error
 
 
 def _precision(learner: Learner) -> Any:

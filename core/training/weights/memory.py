@@ -7,15 +7,16 @@ from typing import Final, TypeVar
 
 from transvase.core.errors import EncoderFailed
 
-_LEAST: Final = 2
+_SAID: Final = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+"""By the card, by the processor's allocator on several systems, and by the library of matrix products."""
 
 _Result = TypeVar("_Result")
 
 
-def halving(batch: int, attempt: Callable[[int], _Result], *, again: Callable[[int], None]) -> _Result:
+def halving(batch: int, attempt: Callable[[int], _Result], *, least: int, advice: str, again: Callable[[int], None]) -> _Result:
     """``attempt(batch)``, with half the batch as often as memory runs out; ``again`` hears of each new size before it is tried.
 
-    EncoderFailed when two rows at a time are still too many.
+    EncoderFailed with the ``advice`` when ``least`` at a time are still too many.
     """
     while True:
         try:
@@ -23,11 +24,10 @@ def halving(batch: int, attempt: Callable[[int], _Result], *, again: Callable[[i
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            if batch <= _LEAST:
-                why = "out of memory even with batches of two; shorten --length, or take a smaller model"
-                raise EncoderFailed("the model in training", why) from error
-        batch = max(_LEAST, batch // 2)
-        _let_go()
+            if batch <= least:
+                raise EncoderFailed("the model", f"out of memory even with {least} at a time; {advice}") from error
+        batch = max(least, batch // 2)
+        let_go()
         again(batch)
 
 
@@ -36,10 +36,11 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     said = str(error).casefold()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    return isinstance(error, RuntimeError) and any(phrase in said for phrase in _SAID)
 
 
-def _let_go() -> None:
+def let_go() -> None:
+    """Give back what a failed attempt still holds; call it when its error is no longer at hand, for that holds the most."""
     import gc
 
     import torch
