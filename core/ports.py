@@ -231,10 +231,7 @@ class Store(Protocol):
         ...
 
     def serving(self, alias: str) -> tuple[Alias, Index]:
-        """The alias and its live index for searches: as it is now, or was when the store saw it last, a second ago as a rule.
-
-        UnknownName; Superseded when the index is gone, after which it is looked for anew.
-        """
+        """The alias, and its live index for searches: as it is, or as the store saw it last; a side that is gone is looked for anew."""
         ...
 
     def inspect(self, proposal: Proposal) -> Declaration:
