@@ -101,7 +101,7 @@ def _facts(shop: Workshop) -> dict[str, object]:
     measured = {"texts_per_s": round(shop.texts_per_s, 1), "exam_s": round(shop.exam_s, 1), "guard_s": round(shop.guard_s, 1)}
     return {
         "pairs": len(shop.lesson.pairs),
-        "documents": len(shop.lesson.documents),
+        "documents": len(shop.lesson.validation.documents),
         "exam_queries": len(shop.exam.queries),
         "exam_documents": len(shop.exam.documents),
         "guard_queries": len(shop.guard.queries) if shop.guard else 0,

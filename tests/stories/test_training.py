@@ -176,7 +176,7 @@ def test_the_run_keeps_settings_curves_and_an_audit_of_what_was_mined(done: Trai
     sheet = (ran / "mined.tsv").read_text(encoding="utf-8").splitlines()
     kinds = [json.loads(line)["kind"] for line in (ran / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    assert sheet[0].split("\t") == ["query-id", "corpus-id", "negative-id", "rank", "cosine", "limit"]
+    assert sheet[0].split("\t") == ["query-id", "corpus-id", "negative-id", "rank", "by", "cosine", "limit"]
     assert len(sheet) == 1 + 96
     assert all(line.split("\t")[1] != line.split("\t")[2] for line in sheet[1:])
     assert kinds.count("validation") == 3

@@ -19,8 +19,9 @@ from transvase.core.ports import Progress
 from transvase.core.space import Role
 from transvase.core.training.weights.shelf import Shelf
 
-from .negatives import MARGIN, Mined, mine
-from .table import DOMAIN, Table
+from .negatives import MARGIN, mine
+from .sheet import Seen, write_sheet
+from .table import Table
 
 LEAST_OTHERS: Final = 128
 """Documents beside the answers that are mined from however little time there is."""
@@ -49,20 +50,20 @@ def mined_table(
 ) -> tuple[Table, int]:
     """The table with ``mining.count`` negatives a row, and how many documents they were mined from.
 
-    ``known`` are each row's documents that were judged and found wrong: they come before all that is mined. The cache and the
-    sheet ``mined.tsv`` (ids and scores, no text) go into ``directory``.
+    ``known`` are each row's documents that were judged and found wrong: they come before all that is mined, and into what is
+    mined from before all others. The cache and the sheet ``mined.tsv`` (ids and scores, no text) go into ``directory``.
     """
     kept = directory / f"mined-{_key(table, shelf, mining, known)}.npz"
     if kept.exists():
         with np.load(kept) as found:
             return table.with_negatives(found["rows"]), int(found["pool"])
     asked, where = np.unique(table.rows[:, 0], return_inverse=True)
-    pool, held = _pool(table, shelf, mining=mining, progress=progress)
+    pool, held = _pool(table, shelf, mining=mining, judged=known, progress=progress)
     place = {int(number): row for row, number in enumerate(pool)}
     queries = [table.queries[number] for number in asked]
-    answers = _answers(table, asked, place)
+    answers, vectors = _answers(table, asked, place), shelf.take(queries, Role.QUERY, progress=progress, label=_LABEL)
     mined = mine(
-        shelf.take(queries, Role.QUERY, progress=progress, label=_LABEL),
+        vectors,
         held,
         positives=answers,
         avoid=[[place[document] for document in table.avoid[query] if document in place] for query in asked],
@@ -71,10 +72,11 @@ def mined_table(
         seed=mining.seed,
     )
     rows = _known_first(pool[mined.rows][where], known)
+    seen = Seen(vectors[where], held, place=place, limits=mined.limits[where])
+    write_sheet(directory / "mined.tsv", table, rows, seen=seen, known=known)
     partial = kept.with_suffix(".partial.npz")
     np.savez(partial, rows=rows, pool=len(pool))
     partial.rename(kept)
-    _write_sheet(directory / "mined.tsv", table, rows, mined=mined, where=where)
     return table.with_negatives(rows), len(pool)
 
 
@@ -88,11 +90,18 @@ def _key(table: Table, shelf: Shelf, mining: Mining, known: Sequence[Sequence[in
     return facts.hexdigest()[:24]
 
 
-def _pool(table: Table, shelf: Shelf, *, mining: Mining, progress: Progress) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Numbers of documents and their vectors: all answers of the rows, then others at random while there is time."""
+def _pool(
+    table: Table, shelf: Shelf, *, mining: Mining, judged: Sequence[Sequence[int]], progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Numbers of documents and their vectors: all answers of the rows, then others while there is time.
+
+    Of these first what was ``judged`` wrong and is taken for a negative, then the rest at random.
+    """
     answers = np.unique(table.rows[:, 1])
     others = np.setdiff1d([number for number, text in enumerate(table.documents) if text.strip()], answers)
-    others = np.random.default_rng(mining.seed).permutation(others)[: max(LEAST_OTHERS, mining.pool - len(answers))]
+    others = np.random.default_rng(mining.seed).permutation(others)
+    wrong = np.isin(others, [number for numbers in judged for number in numbers[: mining.count]])
+    others = np.concatenate([others[wrong], others[~wrong]])[: max(LEAST_OTHERS, mining.pool - len(answers))]
     until = time.monotonic() + mining.seconds
     numbers = np.concatenate([answers, others]).astype(np.int64)
     first = [table.documents[number] for number in answers]
@@ -127,15 +136,3 @@ def _known_first(rows: NDArray[np.int64], known: Sequence[Sequence[int]]) -> NDA
             rest = [number for number in rows[row] if number not in judged]
             result[row] = [*judged, *rest][: rows.shape[1]]
     return result
-
-
-def _write_sheet(path: Path, table: Table, rows: NDArray[np.int64], *, mined: Mined, where: NDArray[np.intp]) -> None:
-    """One line a row and negative: who was asked, what answers it, what was taken for wrong, its cosine and the limit."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write("query-id\tcorpus-id\tnegative-id\trank\tcosine\tlimit\n")
-        for row in np.flatnonzero(table.groups == DOMAIN):
-            query, answer = table.query_ids[table.rows[row, 0]], table.document_ids[table.rows[row, 1]]
-            limit = mined.limits[where[row]]
-            for rank, number in enumerate(rows[row]):
-                score = f"{mined.scores[where[row], rank]:.4f}"
-                file.write(f"{query}\t{answer}\t{table.document_ids[number]}\t{rank + 1}\t{score}\t{limit:.4f}\n")

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.core.likeness import normal
 
 from .lesson import Lesson
 from .pairs import Pair
@@ -139,20 +140,33 @@ def with_crops(table: Table, crops: Sequence[tuple[str, str]]) -> Table:
 
 
 def with_replay(table: Table, pairs: Sequence[tuple[str, str]]) -> Table:
-    """The table with general pairs (query, answer) added as a group of their own; their negatives are each other's answers."""
-    first = len(table.documents)
-    place = {answer: first + number for number, answer in enumerate(dict.fromkeys(answer for _, answer in pairs))}
+    """The table with general pairs (query, answer) added as a group of their own; their negatives are each other's answers.
+
+    Answers in the same words are one.
+    """
+    answers: dict[str, str] = {}
+    for _, answer in pairs:
+        answers.setdefault(normal(answer), answer)
+    place = {words: len(table.documents) + number for number, words in enumerate(answers)}
     names = [f"replayed {number}" for number in range(len(place))]
-    wider = replace(table, documents=(*table.documents, *place), document_ids=(*table.document_ids, *names))
-    added = [(query, f"replayed question {row}", place[answer]) for row, (query, answer) in enumerate(pairs)]
+    wider = replace(table, documents=(*table.documents, *answers.values()), document_ids=(*table.document_ids, *names))
+    added = [(query, f"replayed question {row}", place[normal(answer)]) for row, (query, answer) in enumerate(pairs)]
     return _with_rows(wider, added, group=REPLAY)
 
 
 def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: int) -> Table:
-    """More queries (text, id, number of the one answer), each a family of its own; their negatives are each other's answers."""
+    """More queries (text, id, number of an answer); their negatives are each other's answers.
+
+    Those in the same words are one family, and what answers one of them is no negative of the others.
+    """
     if not added:
         return table
     numbers = np.arange(len(added), dtype=np.int64)
+    words = [normal(text) for text, *_ in added]
+    family = {text: 1 + int(table.families.max(initial=0)) + number for number, text in enumerate(dict.fromkeys(words))}
+    known: defaultdict[str, set[int]] = defaultdict(set)
+    for text, (*_, answer) in zip(words, added, strict=True):
+        known[text].add(answer)
     answers = np.asarray([answer for *_, answer in added], dtype=np.int64)
     negatives = [np.roll(answers, column + 1) for column in range(table.negatives)]
     return replace(
@@ -161,7 +175,7 @@ def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: in
         query_ids=(*table.query_ids, *(identifier for _, identifier, _ in added)),
         rows=np.vstack([table.rows, np.stack([numbers + len(table.queries), answers, *negatives], axis=1)]),
         weights=np.concatenate([table.weights, np.ones(len(added), dtype=np.float32)]),
-        families=np.concatenate([table.families, numbers + 1 + int(table.families.max(initial=0))]),
-        avoid=(*table.avoid, *(frozenset({int(answer)}) for answer in answers)),
+        families=np.concatenate([table.families, np.asarray([family[text] for text in words], dtype=np.int64)]),
+        avoid=(*table.avoid, *(frozenset(known[text]) for text in words)),
         groups=np.concatenate([table.groups, np.full(len(added), group, dtype=np.int64)]),
     )
