@@ -28,16 +28,16 @@ from transvase.adapters.weaviate.collections.schema import (
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of
 from transvase.core.declaration import openable
-from transvase.core.errors import BadValue, LockNotGained, NotReady, Superseded, TransvaseError
+from transvase.core.errors import BadValue, NotReady, TransvaseError
 from transvase.core.ports import Declaration, Proposal, Source
 
 from .aliases import Known, Realm, known, load, named
+from .leaving import leave
 from .pinning import pin
+from .removing import recorded, remove
 
 OVERLAP_MS: Final = 2_000
 """How far back of the server's clock a first sweep looks: another node's clock may be a little behind."""
-WRITERS_S: Final = 10.0
-"""How long writers that are under way are waited for before what they write to is deleted."""
 KNOWN_S: Final = 10.0
 """How long the node that is spoken to may take to hear of a collection that was made."""
 _PAUSE_S: Final = 0.05
@@ -109,40 +109,11 @@ def discard(realm: Realm, alias: str, index: str) -> None:
     declared = realm.control.index(index)
     if declared is not None and declared.adopted and not declared.shares:
         raise NotReady("abort", f"{index} was the application's before it was ours; retire it instead")
-    leave(realm, seen, index)
+    leave(realm, seen, index, verb="abort")
     if declared is not None and realm.control.alias_of(index) == alias:
         if not declared.shares:
-            remove(realm, declared.site)
+            remove(realm, alias, declared.site)
         forget(realm, alias, declared)
-
-
-def leave(realm: Realm, seen: Known, index: str) -> None:
-    """Have nobody write to the shadow any more, if that is what ``index`` is, and wait for those who are writing.
-
-    What was the application's own and is live again is captured no longer; what is ours stays captured by itself.
-    """
-    if seen.alias.shadow is None or seen.alias.shadow.name != index:
-        return
-    live = seen.alias.live.name
-    realm.control.save(replace(seen.row, live=live, shadow=None, generation=seen.alias.generation + 1))
-    if seen.alias.live.adopted and not seen.alias.live.shares:
-        realm.ledger.end_capture(seen.row.name)
-    else:  # its vectors are ours to keep: the application may make others, or none
-        site = seen.alias.live.site
-        realm.ledger.begin_capture(seen.row.name, live=site, shadow=site, patience_s=WRITERS_S)
-    end = time.monotonic() + WRITERS_S
-    while realm.ledger.flying(seen.row.name):
-        if time.monotonic() > end:
-            raise LockNotGained(f"the end of {index}", waited_s=WRITERS_S, blockers="writers that began before it")
-        time.sleep(_PAUSE_S)
-
-
-def remove(realm: Realm, site: str) -> None:
-    """Delete the collection; nothing happens where there is none."""
-    try:
-        realm.connection.rest("DELETE", f"/schema/{quote(site)}", doing=f"deleting {site}", index=site)
-    except Superseded:
-        return
 
 
 def forget(realm: Realm, alias: str, declared: Declaration) -> None:
@@ -150,6 +121,7 @@ def forget(realm: Realm, alias: str, declared: Declaration) -> None:
     realm.control.drop(declared.name)
     if not declared.shares:
         realm.ledger.forget(alias, declared.site)
+        recorded(realm, alias, declared.site)
 
 
 def there(realm: Realm, index: str) -> bool:

@@ -18,7 +18,9 @@ from transvase.core.errors import NotReady, StoreFailed
 from transvase.core.ports import Declaration
 
 from .aliases import Known, Realm, known
-from .lifecycle import forget, leave, remove
+from .leaving import leave
+from .lifecycle import forget
+from .removing import another, gone, remove
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 def retire(realm: Realm, alias: str, index: str, *, drop: bool, take_name: bool = False) -> str:
     """End the index that was live before. Says what was done, and with ``take_name`` how long the name stood for nothing.
 
-    NotReady while another alias, or a reference of another collection, still leads to what would be deleted.
+    NotReady while another alias, or a reference of another collection, still leads to what would be deleted; and where its name
+    is to be given away, while something has it that somebody made after the deletion.
     """
     seen = known(realm, alias)
     if seen.alias.live.name == index:
@@ -37,11 +40,17 @@ def retire(realm: Realm, alias: str, index: str, *, drop: bool, take_name: bool 
         return f"{index} was retired before"
     shared = declared.site == seen.alias.live.site
     deletes = not shared and (drop or take_name or not declared.adopted)
+    anew = another(realm, alias, declared.site) if deletes else None
+    if anew and take_name:
+        raise NotReady("retire", _reoccupied(alias, declared.site, anew))
     if deletes:
         _permitted(realm.connection, declared.site, seen, take_name=take_name)
-        _not_led_to(realm.connection, declared.site)
-    leave(realm, seen, index)
+        if not anew:
+            _not_led_to(realm.connection, declared.site)
+    leave(realm, seen, index, verb="retire")
     said = _ended(realm, alias, declared, seen, shared=shared, deletes=deletes, take_name=take_name)
+    if anew:
+        said += f"; another of that name, made by somebody since, was left as it is ({anew})"
     if shared:
         realm.control.drop(declared.name)
     else:
@@ -61,7 +70,7 @@ def _ended(realm: Realm, alias: str, declared: Declaration, seen: Known, *, shar
             "delete it when nobody reads it"
         )
     if not take_name:
-        remove(realm, site)
+        remove(realm, alias, site)
         return f"deleted the collection {site}{of}"
     gap = _taken(realm, alias, site, live.site)
     return f"deleted the collection {site}{of} and gave its name to {live.site}; for {gap * 1000:.0f} ms it stood for nothing"
@@ -69,24 +78,31 @@ def _ended(realm: Realm, alias: str, declared: Declaration, seen: Known, *, shar
 
 def _taken(realm: Realm, alias: str, name: str, site: str) -> float:
     """Give the name of the collection that is deleted to the live one; seconds in which it stood for nothing."""
-    begun = time.monotonic()
-    remove(realm, name)
+    begun = remove(realm, alias, name)
     body = {"alias": name, "class": site}
     try:
         realm.connection.rest("POST", "/aliases", body=body, doing=f"making the alias {name}")
     except StoreFailed as error:
         found = realm.connection.rest("GET", f"/aliases/{quote(name)}", doing=f"looking at the alias {name}")
         if found is None or found["class"] != site:  # else it was made by a request that we took for lost
+            gone(realm, alias, name)
+            anew = another(realm, alias, name)
+            what = f" ({error}); do it again" if anew is None else f": {_reoccupied(alias, name, anew)}"
             raise StoreFailed(
-                f"the collection {name} is deleted and its name could not be given to {site} ({error}); if a write has made "
-                f"{name} anew, move its objects through {alias!r}, delete it, and make the alias by hand",
-                code=error.code,
+                f"the collection {name} is deleted and its name could not be given to {site}{what}", code=error.code
             ) from error
     gap = time.monotonic() - begun
     row = realm.control.load(alias)
     if row is not None and name not in row.also:
         realm.control.save(replace(row, also=(*row.also, name), generation=row.generation + 1))
     return gap
+
+
+def _reoccupied(alias: str, name: str, anew: str) -> str:
+    return (
+        f"{name} was deleted, and somebody has made another collection by writing to that name since ({anew}): write its objects "
+        f"through {alias!r}, delete it, then make the same move again"
+    )
 
 
 def _permitted(connection: Connection, site: str, seen: Known, *, take_name: bool) -> None:

@@ -33,11 +33,12 @@ def _side(realm: Realm, declared: Declaration) -> Mapping[str, Any]:
     return {
         "declared": {**facts, "space": declared.label},
         "built": realm.control.built(declared.name),
-        "shards": [] if tenanted(raw) else _shards(realm, declared.site),
+        "shards": [] if tenanted(raw) else shards(realm, declared.site),
         "settings": {name: raw.get(name) for name in _KEPT},
     }
 
 
-def _shards(realm: Realm, site: str) -> list[str]:
+def shards(realm: Realm, site: str) -> list[str]:
+    """The names of the collection's shards."""
     answer = realm.connection.rest("GET", f"/schema/{site}/shards", doing=f"looking at the shards of {site}", index=site)
     return sorted({str(one["name"]) for one in answer or ()})
