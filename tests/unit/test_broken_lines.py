@@ -73,6 +73,24 @@ def test_rows_of_results_are_left_out_one_by_one(tmp_path: Path) -> None:
         read_log(path, columns={}, tally=Tally())
 
 
+@pytest.mark.parametrize("position", [0, 2.5, 10_001, 50_000, 1e9, 1e300])
+def test_a_position_that_nobody_was_shown_is_a_broken_line(tmp_path: Path, position: float) -> None:
+    line = json.dumps(GOOD | {"time": 7, "shown": ["a", {"id": "b", "position": position}]}).encode()
+    path = log(tmp_path / "log.jsonl", broken={3: line})
+    with pytest.raises(BadValue, match=r"log.jsonl:3: positions are whole numbers, count from 1, and end at 10,000"):
+        read_log(path, columns={}, tally=Tally())
+
+    tally = Tally()
+    assert 3 not in read_log(path, columns={}, tally=tally, most_broken=1).line
+    assert tally.as_json()["broken line"] == {"count": 1, "examples": ["log.jsonl:3"]}
+
+
+def test_a_list_of_more_results_than_anybody_was_shown_is_a_broken_line(tmp_path: Path) -> None:
+    line = json.dumps(GOOD | {"time": 7, "shown": [f"d{number}" for number in range(10_001)]}).encode()
+    with pytest.raises(BadValue, match="10,001 results are no list"):
+        read_log(log(tmp_path / "log.jsonl", broken={3: line}), columns={}, tally=Tally())
+
+
 def test_a_quote_that_does_not_end_refuses_the_file_whatever_is_allowed(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text('session,time,query,document,position,clicked\ns,60,how to,a,1,1\ns,60,"how to,b,2,1\ns,60,how to,c,3,0\n')

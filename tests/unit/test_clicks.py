@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from gleanings import log_of, sentence, write_csv, write_jsonl
 from transvase.core.errors import BadValue, UnknownName
+from transvase.core.signal.clicks import swaps
+from transvase.core.signal.clicks.counts import Counts
 from transvase.core.signal.clicks.harvest import ClickTerms, harvest_clicks
 from transvase.core.signal.clicks.reading import read_log
 from transvase.core.signal.clicks.relevance import Bounds
@@ -188,3 +190,46 @@ def test_a_log_of_another_corpus_is_refused(tmp_path: Path) -> None:
 def test_bounds_that_cannot_be_meant_are_refused(bounds: dict[str, float]) -> None:
     with pytest.raises(BadValue):
         Bounds(**bounds)
+
+
+def swapped(deepest: int) -> Counts:
+    """Three documents that were shown at positions 1 and 3 alike, and one far below; looks fall as 1/position."""
+    shown = [(pair, position) for pair in range(3) for position in (1, 3)] + [(3, deepest)]
+    return Counts(
+        query=np.zeros(4, dtype=np.int64),
+        document=np.arange(4),
+        pair=np.array([pair for pair, _ in shown]),
+        position=np.array([position for _, position in shown]),
+        shown=np.full(len(shown), 300.0),
+        clicks=np.array([round(150 / position) for _, position in shown], dtype=float),
+    )
+
+
+def test_positions_below_those_that_are_compared_follow_the_law_as_if_they_had_been_solved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = swaps.harvested(swapped(120))
+    monkeypatch.setattr(swaps, "DEEPEST", 120)
+    solved = swaps.harvested(swapped(120))
+
+    assert short is not None
+    assert solved is not None
+    np.testing.assert_allclose(short.looks, solved.looks, rtol=1e-9)
+    np.testing.assert_allclose(short.error, solved.error, rtol=1e-9)
+    assert short.known.tolist() == solved.known.tolist()
+
+
+def test_one_result_far_down_costs_neither_time_nor_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Solved whole, ten thousand positions would be a matrix of a hundred million numbers."""
+    sizes: list[int] = []
+    inverse = np.linalg.inv
+
+    def counted(matrix: np.ndarray) -> np.ndarray:
+        sizes.append(len(matrix))
+        return inverse(matrix)
+
+    monkeypatch.setattr(np.linalg, "inv", counted)
+    found = swaps.harvested(swapped(10_000))
+    assert found is not None
+    assert len(found.looks) == len(found.error) == len(found.known) == 10_000
+    assert sizes == [swaps.DEEPEST]

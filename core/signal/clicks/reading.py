@@ -29,6 +29,9 @@ OPTIONAL: Final = ("clicks", "dwell", "conversions", "converted", "impression")
 NAMES: Final = tuple(dict.fromkeys((*LISTS, *RESULTS, *OPTIONAL)))
 """What a log may say, in our words; its own columns may be called otherwise."""
 
+DEEPEST: Final = 10_000
+"""The last position that is believed: nobody looks so far down, and what is above it is an error of whoever wrote the log."""
+
 _Head = tuple[str, float, str, int]
 """Session, time, query and line of a list."""
 
@@ -111,7 +114,10 @@ def _lists(first: Row, rows: Iterable[Row], named: Mapping[str, str], faults: Fa
 def _list(row: Row, named: Mapping[str, str]) -> _Shown:
     results: dict[str, Result] = {}
     strays = 0
-    for number, entry in enumerate(_entries(row, named["shown"]), start=1):
+    shown = _entries(row, named["shown"])
+    if len(shown) > DEEPEST:
+        raise BadValue(named["shown"], row.where, why=f"{len(shown):,} results are no list that anybody was shown")
+    for number, entry in enumerate(shown, start=1):
         result = _result(entry, row, named=named, position=number)
         strays += result.document in results
         results.setdefault(result.document, result)
@@ -202,8 +208,8 @@ def _joined(shown: Result, act: Result, *, converted: bool, clicked: bool = True
 
 
 def _position(number: float | None, row: Row) -> int:
-    if number is None or number < 1 or number != int(number):
-        raise BadValue("position", number, why=f"{row.where}: positions are whole numbers and count from 1")
+    if number is None or not 1 <= number <= DEEPEST or number != int(number):
+        raise BadValue("position", number, why=f"{row.where}: positions are whole numbers, count from 1, and end at {DEEPEST:,}")
     return int(number)
 
 

@@ -47,12 +47,13 @@ class _Ratio:
 
 def harvested(counts: Counts) -> Harvested | None:
     """Looks from swaps; None where no position is comparable with the first."""
-    deepest = counts.deepest
-    ratios = _ratios(counts, min(deepest, DEEPEST))
-    known = _connected(ratios, deepest)
+    compared = min(counts.deepest, DEEPEST)
+    ratios = _ratios(counts, compared)
+    known = _connected(ratios, compared)
     if known.sum() < 2:
         return None
-    logs, errors = _solved([ratio for ratio in ratios if known[ratio.above]], deepest)
+    logs, errors = _solved([ratio for ratio in ratios if known[ratio.above]], compared, deepest=counts.deepest)
+    known = np.append(known, np.zeros(counts.deepest - compared, dtype=bool))
     return Harvested(np.minimum(np.exp(logs), 1.0), errors, known)
 
 
@@ -95,18 +96,23 @@ def _connected(ratios: list[_Ratio], deepest: int) -> Flags:
     return known
 
 
-def _solved(ratios: list[_Ratio], deepest: int) -> tuple[Floats, Floats]:
-    """Logarithms of looks by position, the first being 0, and their standard errors; the last unknown is the power of the law."""
-    design = np.zeros((len(ratios) + deepest - 1, deepest + 1))
+def _solved(ratios: list[_Ratio], compared: int, *, deepest: int) -> tuple[Floats, Floats]:
+    """Logarithms of looks by position, the first being 0, and their standard errors; the last unknown is the power of the law.
+
+    Positions below those that are ``compared`` have but one equation each, which the law fulfils: they need no solving.
+    """
+    design = np.zeros((len(ratios) + compared - 1, compared + 1))
     target, weight = np.zeros(len(design)), np.full(len(design), 1 / DEPARTURE**2)
     for row, ratio in enumerate(ratios):
         design[row, ratio.above], design[row, ratio.below] = 1, -1
         target[row], weight[row] = ratio.log_ratio, ratio.precision
-    below = np.arange(1, deepest)
+    below = np.arange(1, compared)
     design[len(ratios) + below - 1, below] = 1
-    design[len(ratios) + below - 1, deepest] = np.log(below + 1)
+    design[len(ratios) + below - 1, compared] = np.log(below + 1)
     design = design[:, 1:]  # the first position is 0 by definition
     inverse = np.linalg.inv(design.T @ (weight[:, None] * design))
     solved = inverse @ (design.T @ (weight * target))
-    errors = np.sqrt(np.diag(inverse))
-    return np.append(0.0, solved[:-1]), np.append(0.0, errors[:-1])
+    spread = np.diag(inverse)
+    further = np.log(np.arange(compared + 1, deepest + 1))
+    logs = np.concatenate([[0.0], solved[:-1], -solved[-1] * further])
+    return logs, np.sqrt(np.concatenate([[0.0], spread[:-1], DEPARTURE**2 + spread[-1] * further**2]))
