@@ -22,8 +22,8 @@ WORDS = 6
 
 Fault = str
 """``well``, ``cut`` (half a JSON, then the connection is gone), ``slow``, ``html`` (200, but no completion), ``prose`` (the model
-itself answers garbage), ``renamed`` (knows only the newer name of a parameter), ``429@SECONDS`` (with Retry-After), or a bare
-status such as ``500``."""
+itself answers garbage), ``cut off`` (it has no more tokens), ``renamed`` (knows only the newer name of a parameter),
+``429@SECONDS`` (with Retry-After), or a bare status such as ``500``."""
 
 
 @dataclass
@@ -78,8 +78,11 @@ class PlantedModel:
         queries = [f"{words[at]} {words[at + 1]} {asked['style'].split()[1]}" for at in range(asked["how_many"])]
         text = "Certainly! Here are some queries." if fault == "prose" else json.dumps(queries)
         into = sum(len(message["content"]) for message in conversation) // 4
+        reason = "stop"
+        if fault == "cut off":
+            text, reason = text[: len(text) // 2], "length"
         used = {"usage": {"prompt_tokens": into, "completion_tokens": len(text) // 4}} if self.usage else {}
-        return {"choices": [{"message": {"role": "assistant", "content": text}}], **used}
+        return {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": reason}], **used}
 
 
 class Behind(ThreadingHTTPServer):

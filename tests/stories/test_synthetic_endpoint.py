@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from planted_model import PlantedModel, always, write_records
-from transvase.core.errors import BadValue, EndpointFailed, NotReady
+from transvase.core.errors import BadValue, EndpointFailed, NotReady, WorldFailed
 from transvase.core.evaluation import read
 from transvase.core.signal.assembly import Made, Terms
 from transvase.core.signal.cleaning import Rules
@@ -156,15 +156,86 @@ def test_answers_that_were_lost_count_against_the_budget_in_full(tmp_path: Path)
 
 def test_a_model_that_answers_in_prose_is_asked_once_more_and_then_never_again(tmp_path: Path):
     write_records(tmp_path / "corpus.jsonl", 12)
-    with PlantedModel(always("prose")) as model:
-        with pytest.raises(BadValue, match="nothing is left"):
-            made(settings(tmp_path, model))
-        assert len(model.seen.requests) == 72
+    odd: list[str] = []
+
+    def plan(key: str, _attempt: int, corrected: bool) -> str:
+        if not corrected:
+            odd.append(key)
+        return "prose" if corrected or len(odd) % 2 == 0 else "well"
+
+    with PlantedModel(plan) as model:
+        found = made(settings(tmp_path, model, workers=1))
+        assert fact(found, "answers", "answer not readable", "count") == 18
+        assert len(model.seen.requests) == 36 + 18
         assert all(len(body["messages"]) in (2, 4) for body in model.seen.bodies)
-        with pytest.raises(BadValue, match="nothing is left"):
-            made(settings(tmp_path, model))
-        assert len(model.seen.requests) == 72
+        made(replace(settings(tmp_path, model), out=tmp_path / "again"))
+        assert len(model.seen.requests) == 36 + 18
+
+
+def test_a_model_that_never_answers_readably_is_paid_for_a_few_questions_and_no_more(tmp_path: Path):
+    write_records(tmp_path / "corpus.jsonl", 12)
+    with PlantedModel(always("prose")) as model:
+        wanted = settings(tmp_path, model, workers=1, prices=PRICES)
+        with pytest.raises(BadValue, match="none of its answers to 10 questions was a JSON array") as caught:
+            made(wanted)
+        paid = len(model.seen.requests)
+        assert 20 <= paid <= 22, "a worker may be a step ahead"
+        assert "'Certainly! Here are some queries.'" in str(caught.value)
+        assert f"{paid} answers were paid for in this run, at most $" in str(caught.value)
+        assert "synthetic-answers.jsonl" in str(caught.value)
+        with pytest.raises(BadValue, match="none of its answers") as again:
+            made(wanted)
+        assert len(model.seen.requests) <= paid + 2
+        assert "paid for in this run" not in str(again.value) or len(model.seen.requests) > paid
     assert not (tmp_path / "made").exists()
+
+
+def test_answers_that_were_cut_off_say_so_and_are_asked_for_again_where_they_may_be_longer(tmp_path: Path):
+    write_records(tmp_path / "corpus.jsonl", 12)
+    with PlantedModel(always("cut off")) as model:
+        with pytest.raises(BadValue, match=r"cut off after 60 tokens.*raise --answer-tokens"):
+            made(settings(tmp_path, model, workers=1, prices=PRICES, budget=50.0))
+        model.plan, before = always("well"), len(model.seen.requests)
+        found = made(settings(tmp_path, model, workers=1, prices=PRICES, budget=50.0, most_out=90))
+        assert fact(found, "answers") == {"answered": 36}
+        assert len(model.seen.requests) - before == 36
+        total, own = fact(found, "cost", "usd_over_all_runs"), fact(found, "cost", "usd")
+        assert isinstance(total, float)
+        assert isinstance(own, float)
+        assert total > own, "what was cut off has been paid for too"
+        again = made(replace(settings(tmp_path, model, prices=PRICES, most_out=90), out=tmp_path / "again"))
+        assert fact(again, "cost", "requests") == 0
+        assert fact(again, "cost", "usd_over_all_runs") == total
+
+
+def test_a_collection_that_is_refused_says_what_was_paid_for_it(tmp_path: Path):
+    write_records(tmp_path / "corpus.jsonl", 1)
+    with PlantedModel() as model, pytest.raises(BadValue, match="3 answers were paid for in this run, at most") as caught:
+        made(settings(tmp_path, model, prices=PRICES))
+    assert "this one answer" in str(caught.value)
+
+
+def test_a_full_disk_is_told_as_what_it_is_and_leaves_whole_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_records(tmp_path / "corpus.jsonl", 12)
+    room, write = [7], os.write
+
+    def written(file: int, line: bytes) -> int:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(28, "No space left on device")
+        return write(file, line if room[0] else line[: len(line) // 2])
+
+    with PlantedModel() as model:
+        with monkeypatch.context() as full:
+            full.setattr("transvase.core.signal.synthetic.ledger.os.write", written)
+            with pytest.raises(WorldFailed, match=r"cannot be written \(No space left on device\); make room"):
+                made(settings(tmp_path, model, workers=1))
+        kept = (tmp_path / "synthetic-answers.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(kept) == 6
+        assert all(json.loads(line)["text"] for line in kept)
+        found = made(settings(tmp_path, model))
+        assert fact(found, "answers") == {"answered": 36}
+        assert fact(found, "cost", "answers_from_before") == 6
 
 
 def test_a_few_questions_without_an_answer_are_reported_and_asked_alone_the_next_time(tmp_path: Path):

@@ -28,6 +28,12 @@ from .prompts import Message, corrected, queries_in
 _HOPELESS: Final = 5
 """Refusals, or questions given up one after the other, after which the endpoint is believed to mean it."""
 
+_MUTE: Final = 10
+"""Questions, all of them answered by something unreadable, after which no further answer is paid for."""
+
+_QUOTED: Final = 80
+"""Characters of an answer that cannot be read."""
+
 
 class End(StrEnum):
     """How a question ended."""
@@ -99,24 +105,24 @@ class Asking:
         """Bring one job to its end; an answer that cannot be read is asked for once more, then counted as garbage."""
         conversation = self._conversation(job)
         got = self._words(conversation)
-        if isinstance(got, str) and queries_in(got) is None:
-            got = self._words(corrected(conversation, got))
+        if isinstance(got, Entry) and queries_in(got.text) is None:
+            got = self._words(corrected(conversation, got.text))
         if isinstance(got, Reply):
             return Outcome(job, End.REFUSED, why=got.why)
         if isinstance(got, End):
             return Outcome(job, got)
-        found = queries_in(got)
+        found = queries_in(got.text)
         if found is None:
-            return Outcome(job, End.GARBAGE, why=" ".join(got.split())[:80])
+            return Outcome(job, End.GARBAGE, why=_quoted(got))
         return Outcome(job, End.ANSWERED, queries=tuple(found[: job.count]))
 
-    def _words(self, conversation: list[Message]) -> str | End | Reply:
-        """The model's words, from the ledger or paid for now; else why there are none (a Reply: refused)."""
+    def _words(self, conversation: list[Message]) -> Entry | End | Reply:
+        """The model's answer, from the ledger or paid for now; else why there are none (a Reply: refused)."""
         key = key_of(conversation, model=self.endpoint.model)
-        known = self._ledger.get(key)
-        return known.text if known else self._retried(self._once, conversation, key)
+        known = self._ledger.settled(key, most_out=self._most_out)
+        return known or self._retried(self._once, conversation, key)
 
-    def _once(self, conversation: list[Message], key: str) -> str | End | Reply:
+    def _once(self, conversation: list[Message], key: str) -> Entry | End | Reply:
         """One attempt: EndpointFailed when another may help, BadValue when nothing will."""
         if not self._pace.wait():
             return End.STOPPED
@@ -130,12 +136,12 @@ class Asking:
         paid = most  # whatever breaks in between, the worst is assumed
         try:
             reply = self.endpoint.ask(conversation, key=key)
-            paid = self._booked(key, reply, most=(tokens_in, self._most_out))
+            entry, paid = self._booked(key, reply, most=(tokens_in, self._most_out))
         finally:
             self._budget.settle(most, paid=paid)
             with self._lock:
                 self.under_way -= 1
-        return self._heard(reply)
+        return entry or self._heard(reply)
 
     def _begun(self) -> bool:
         """Count a request as under way, unless the run has ended in this very moment: what is sent is waited for."""
@@ -151,21 +157,23 @@ class Asking:
         with self._lock:
             self.stop.set()
 
-    def _booked(self, key: str, reply: Reply, *, most: tuple[int, int]) -> float:
-        """Write down what a reply cost, with its words; US dollars."""
+    def _booked(self, key: str, reply: Reply, *, most: tuple[int, int]) -> tuple[Entry | None, float]:
+        """Write down what a reply cost, with its words; the answer where it is one, and US dollars."""
         if reply.kind is Kind.ANSWERED:
             measured = reply.tokens_in is not None and reply.tokens_out is not None
             used = (reply.tokens_in or 0, reply.tokens_out or 0) if measured else most
-            self._ledger.keep(key, Entry(text=reply.text, tokens_in=used[0], tokens_out=used[1], measured=measured))
-            return self._prices.of(*used)
+            entry = Entry(
+                text=reply.text, tokens_in=used[0], tokens_out=used[1], measured=measured, cut=most[1] if reply.cut else 0
+            )
+            self._ledger.keep(key, entry)
+            return entry, self._prices.of(*used)
         if reply.kind is Kind.LOST:
             self._ledger.keep_lost(key, tokens_in=most[0], tokens_out=most[1])
-            return self._prices.of(*most)
-        return 0.0
+            return None, self._prices.of(*most)
+        return None, 0.0
 
-    def _heard(self, reply: Reply) -> str | Reply:
-        if reply.kind is Kind.ANSWERED:
-            return reply.text
+    def _heard(self, reply: Reply) -> Reply:
+        """What is no answer: a refusal of this one question; raises where it is more than that, or less."""
         if reply.kind is Kind.REFUSED:
             return reply
         if reply.kind is Kind.FATAL:
@@ -208,6 +216,7 @@ def ask_all(asking: Asking, jobs: Sequence[Job], *, workers: int, patience_s: fl
     finally:
         asking.end()
         _await_answers(asking, patience_s)
+    _check_words(asking, outcomes)
     last = next((one for one in outcomes.values() if one.end is End.UNANSWERED), None)
     if last and not any(one.end is End.ANSWERED for one in outcomes.values()):
         raise EndpointFailed(shown(asking.endpoint.url), last.why)
@@ -247,11 +256,29 @@ def _check(asking: Asking, outcomes: dict[int, Outcome], last: Outcome) -> None:
     """Give up on an endpoint that means it: nothing but refusals, or one question after the other without an answer."""
     if last.end is End.REFUSED and len(outcomes) >= _HOPELESS and all(one.end is End.REFUSED for one in outcomes.values()):
         raise _never(asking.endpoint, last.why)
+    if len(outcomes) == _MUTE:
+        _check_words(asking, outcomes)
     if last.end is End.UNANSWERED:
         recent = list(outcomes.values())[-_HOPELESS:]
         if len(recent) == _HOPELESS and all(one.end is End.UNANSWERED for one in recent):
             why = f"{last.why}; {_HOPELESS} questions running had no answer. What was answered is kept: the same command goes on"
             raise EndpointFailed(shown(asking.endpoint.url), why)
+
+
+def _check_words(asking: Asking, outcomes: dict[int, Outcome]) -> None:
+    """BadValue where all answers so far are unreadable: the next ones would be paid for like these."""
+    if not outcomes or any(one.end is not End.GARBAGE for one in outcomes.values()):
+        return
+    last = list(outcomes.values())[-1]
+    asked = f"none of its answers to {len(outcomes)} questions was a JSON array of strings, though each was asked for twice"
+    advice = "name another model" if ", cut off after" not in last.why else "raise --answer-tokens, or name another model"
+    raise BadValue("--model", asking.endpoint.model, why=f"{asked} (such as: {last.why}); {advice}")
+
+
+def _quoted(answer: Entry) -> str:
+    words = " ".join(answer.text.split())
+    quoted = repr(words[:_QUOTED] + ("…" if len(words) > _QUOTED else "")) if words else "nothing at all"
+    return f"{quoted}, cut off after {answer.cut} tokens" if answer.cut else quoted
 
 
 def _never(endpoint: Endpoint, why: str) -> TransvaseError:

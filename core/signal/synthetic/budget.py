@@ -67,17 +67,18 @@ class Estimate:
         """One line for people."""
         cost = "no price was given"
         if self.usd is not None:
-            cost = f"about {_dollars(self.usd)}, at most {_dollars(self.usd_at_most or 0.0)}"
+            cost = f"about {dollars(self.usd)}, at most {dollars(self.usd_at_most or 0.0)}"
         cap = ""
         if self.budget is not None:
-            cap = f"; never more than {_dollars(self.budget)} ({_dollars(self.usd_spent_before)} of it spent)"
+            cap = f"; never more than {dollars(self.budget)} ({dollars(self.usd_spent_before)} of it spent)"
         return (
             f"{self.prompts:,} prompts to ask ({self.answered:,} answered before): about {self.tokens_in:,} tokens in, "
             f"{self.tokens_out:,} out, {cost}{cap}"
         )
 
 
-def _dollars(usd: float) -> str:
+def dollars(usd: float) -> str:
+    """As people write it, with more digits where it is little."""
     return f"${usd:,.2f}" if usd >= 1 or not usd else f"${usd:.4f}"
 
 

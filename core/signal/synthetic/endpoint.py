@@ -48,6 +48,8 @@ class Reply:
     text: str = ""
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cut: bool = False
+    """Whether the words end where no more were allowed."""
     why: str = ""
     wait_s: float | None = None
 
@@ -146,7 +148,8 @@ def _answer(body: bytes) -> Reply:
     """Half an object or something else altogether counts as lost: it came from whatever stands in front of the model."""
     try:
         said = json.loads(body)
-        text = said["choices"][0]["message"]["content"]
+        choice = said["choices"][0]
+        text = choice["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return Reply(kind=Kind.LOST, why="what came back is no chat completion")
     usage = said.get("usage") if isinstance(said.get("usage"), dict) else {}
@@ -155,6 +158,7 @@ def _answer(body: bytes) -> Reply:
         text=text if isinstance(text, str) else "",
         tokens_in=_count(usage.get("prompt_tokens")),
         tokens_out=_count(usage.get("completion_tokens")),
+        cut=choice.get("finish_reason") == "length",
     )
 
 

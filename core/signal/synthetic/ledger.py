@@ -13,23 +13,28 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from transvase.core.errors import BadValue, Busy
+from transvase.core.errors import BadValue, Busy, WorldFailed
 
 from .prompts import VERSION, Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One answer as it was paid for. ``measured`` is False where the endpoint did not say what it used: then it is the most."""
+    """One answer as it was paid for. ``measured`` is False where the endpoint did not say what it used: then it is the most.
+
+    ``cut``: how many tokens were allowed, where it ends because there were no more; else 0.
+    """
 
     text: str
     tokens_in: int
     tokens_out: int
     measured: bool = True
+    cut: int = 0
 
 
 def key_of(conversation: Sequence[Message], *, model: str) -> str:
@@ -73,17 +78,23 @@ class Ledger:
         with self._lock:
             return self._entries.get(key)
 
+    def settled(self, key: str, *, most_out: int) -> Entry | None:
+        """The same, but None too where the answer was cut off and may have more tokens by now."""
+        entry = self.get(key)
+        return None if entry and 0 < entry.cut < most_out else entry
+
     def lost(self, key: str) -> tuple[int, int]:
-        """Tokens in and out, at the most, of lost answers to this question."""
+        """Tokens in and out, at the most, of answers to this question that never arrived, or were cut off and replaced."""
         with self._lock:
             return self._lost.get(key, (0, 0))
 
     def keep(self, key: str, entry: Entry) -> None:
-        """Append an answer; it is on the disk when this returns."""
+        """Append an answer; it is on the disk when this returns. WorldFailed when it cannot be written."""
         used: dict[str, object] = {"in": entry.tokens_in, "out": entry.tokens_out, "measured": entry.measured}
+        used |= {"cut": entry.cut} if entry.cut else {}
         with self._lock:
             self._append({"key": key, "text": entry.text} | used)
-            self._entries[key] = entry
+            self._set(key, entry)
 
     def keep_lost(self, key: str, *, tokens_in: int, tokens_out: int) -> None:
         """Append that a request was sent and its answer lost, with the most that it may have used."""
@@ -96,9 +107,19 @@ class Ledger:
         self._lost[key] = (before[0] + tokens_in, before[1] + tokens_out)
 
     def _append(self, fields: dict[str, object]) -> None:
-        self._file.write(json.dumps(fields).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Past the buffer, which would try again when the file is closed; half a line is taken back."""
+        file, line = self._file.fileno(), json.dumps(fields).encode() + b"\n"
+        before = os.fstat(file).st_size
+        try:
+            while line:
+                line = line[os.write(file, line) :]
+            os.fsync(file)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(file, before)
+            kept = "answers from before are kept: the same command goes on from there"
+            why = f"an answer arrived that cannot be written ({error.strerror}); make room, and give the command again; {kept}"
+            raise WorldFailed(f"answers {str(self.path)!r}: {why}") from error
 
     def _hold(self) -> None:
         try:
@@ -125,7 +146,20 @@ class Ledger:
             if "lost" in fields:
                 self._add_lost(key, *used)
                 return
-            entry = Entry(text=str(fields["text"]), tokens_in=used[0], tokens_out=used[1], measured=bool(fields["measured"]))
+            entry = Entry(
+                text=str(fields["text"]),
+                tokens_in=used[0],
+                tokens_out=used[1],
+                measured=bool(fields["measured"]),
+                cut=int(fields.get("cut", 0)),
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise BadValue("answers", where, why="this line was not written here; name another file, or remove it") from error
+        self._set(key, entry)
+
+    def _set(self, key: str, entry: Entry) -> None:
+        """What an answer in place of another that was cut off has cost before stays counted."""
+        before = self._entries.get(key)
+        if before is not None:
+            self._add_lost(key, before.tokens_in, before.tokens_out)
         self._entries[key] = entry

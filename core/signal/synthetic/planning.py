@@ -139,7 +139,8 @@ def estimate(
     budget: float | None,
 ) -> Estimate:
     """What is still to be asked and about what it will cost; the most it can cost holds unless answers are lost or garbage."""
-    open_jobs = [(job, asked) for job in jobs if ledger.get(key_of(asked := conversation(job), model=model)) is None]
+    asked_by = [(job, conversation(job)) for job in jobs]
+    open_jobs = [(job, asked) for job, asked in asked_by if ledger.settled(key_of(asked, model=model), most_out=most_out) is None]
     likely = [likely_tokens(asked, queries=job.count) for job, asked in open_jobs]
     into, out = sum(tokens for tokens, _ in likely), sum(tokens for _, tokens in likely)
     most = prices.of(sum(most_tokens(asked) for _, asked in open_jobs), most_out * len(open_jobs))

@@ -20,6 +20,7 @@ from transvase.core.signal.harvest import Harvest, Judgment, Tally
 
 from . import offline, prompts
 from .asking import Asking, End, Job, Outcome, ask_all
+from .bill import bill, billed
 from .budget import Budget, Estimate, Prices
 from .endpoint import Endpoint, shown
 from .ledger import Ledger
@@ -110,38 +111,63 @@ def synthesize(settings: Synthesis, *, load: Callable[[], Encoder | None], agree
     tally = Tally()
     encoder = load()  # before anything is paid for
     if settings.model is None:
-        candidates, facts = _offline(settings, documents, rows)
+        found = _offline(settings, documents, rows)
     else:
-        candidates, facts = _by_model(settings, settings.model, documents, rows, shown_queries, agree=agree, progress=progress)
+        found = _by_model(settings, settings.model, documents, rows, shown_queries, agree=agree, progress=progress)
+    with billed(lambda: found.bill):
+        candidates, trip = _sifted(
+            settings, found, documents, real=(*shown_queries, *real.queries), encoder=encoder, tally=tally, progress=progress
+        )
+        facts = found.facts | {
+            "records": {"all": len(documents), "used": len(rows)} | {reason: count for reason, count in skipped.items() if count},
+            "styles": _styles(found.candidates, candidates),
+            "round_trip": trip,
+        }
+        harvest = _harvest(candidates, documents)
+        return assemble(harvest, out=settings.out, terms=settings.terms, tally=tally, facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Queries before they are sifted, what the report says of them, and what a refusal from then on says of money."""
+
+    candidates: list[Candidate]
+    facts: dict[str, object]
+    bill: str = ""
+
+
+def _sifted(
+    settings: Synthesis,
+    found: _Found,
+    documents: Sequence[Document],
+    *,
+    real: Sequence[Query],
+    encoder: Encoder | None,
+    tally: Tally,
+    progress: Progress,
+) -> tuple[list[Candidate], dict[str, object]]:
+    """What is left of them, and what the round trip says of itself."""
+    candidates = found.candidates
     tally.read = len(candidates)
-    made = Counter(one.style for one in candidates)
     if settings.model is not None:
         candidates = own_words(candidates, documents, tally=tally)
-    candidates = apart(candidates, documents, real=(*shown_queries, *real.queries), tally=tally)
-    candidates, trip = finding(
-        candidates, documents, encoder=encoder, keep_rank=settings.keep_rank, tally=tally, progress=progress
-    )
-    kept = Counter(one.style for one in candidates)
-    facts |= {
-        "records": {"all": len(documents), "used": len(rows)} | {reason: count for reason, count in skipped.items() if count},
-        "styles": {style: {"made": count, "kept": kept[style]} for style, count in sorted(made.items())},
-        "round_trip": trip,
-    }
-    if settings.terms.cut.dev:
-        facts["notes"] = [*facts.get("notes", []), _DEV]  # type: ignore[misc]  # our own list
-    harvest = _harvest(candidates, documents)
-    return assemble(harvest, out=settings.out, terms=settings.terms, tally=tally, facts=facts)
+    candidates = apart(candidates, documents, real=real, tally=tally)
+    return finding(candidates, documents, encoder=encoder, keep_rank=settings.keep_rank, tally=tally, progress=progress)
 
 
-def _offline(
-    settings: Synthesis, documents: Sequence[Document], rows: Sequence[int]
-) -> tuple[list[Candidate], dict[str, object]]:
+def _styles(made: Sequence[Candidate], left: Sequence[Candidate]) -> dict[str, dict[str, int]]:
+    kept = Counter(one.style for one in left)
+    return {style: {"made": count, "kept": kept[style]} for style, count in sorted(Counter(one.style for one in made).items())}
+
+
+def _offline(settings: Synthesis, documents: Sequence[Document], rows: Sequence[int]) -> _Found:
     styles = offline.checked_styles(settings.styles or offline.STYLES)
     used = [documents[row] for row in rows]
     draw = settings.terms.cut.seed
     hands = offline.made(used, styles=styles, per_record=settings.per_record, seed=draw, in_turn=bool(settings.styles))
     found = [Candidate(row, style, text) for row, hand in zip(rows, hands, strict=True) for style, text in hand]
-    return found, {"kind": "synthetic", "made_by": "rules"}
+    facts: dict[str, object] = {"kind": "synthetic", "made_by": "rules"}
+    return _Found(found, facts | ({"notes": [_DEV]} if settings.terms.cut.dev else {}))
 
 
 def _by_model(
@@ -153,7 +179,7 @@ def _by_model(
     *,
     agree: Agree,
     progress: Progress,
-) -> tuple[list[Candidate], dict[str, object]]:
+) -> _Found:
     styles = prompts.checked_styles(settings.styles or ("question", "keywords", "problem"))
     draw = random.Random(settings.terms.cut.seed)  # noqa: S311  a draw has to be repeatable, not secret
     examples = [" ".join(query.text.split())[: prompts.LONGEST_QUERY] for query in draw.sample(real, min(EXAMPLES, len(real)))]
@@ -172,17 +198,25 @@ def _by_model(
         )
         if expected.prompts and not agree(expected):
             raise NotReady("synthesize", "the cost was not agreed to")
-        outcomes, asking = _asked(model, jobs, conversation, ledger=ledger, spent=expected.usd_spent_before, progress=progress)
-        after = account(jobs, conversation, ledger=ledger, model=model.name)
+
+        def spent() -> tuple[Account, str]:
+            now = account(jobs, conversation, ledger=ledger, model=model.name)
+            return now, bill(before, now, prices=model.prices, ledger=ledger.path)
+
+        with billed(lambda: spent()[1]):
+            outcomes, asking = _asked(
+                model, jobs, conversation, ledger=ledger, spent=expected.usd_spent_before, progress=progress
+            )
+        after, said = spent()
     found = [Candidate(one.job.row, one.job.style, text) for one in outcomes for text in one.queries]
     facts: dict[str, object] = {
         "kind": "synthetic",
         "made_by": {"endpoint": shown(model.url), "model": model.name, "prompts": prompts.VERSION, "examples": len(examples)},
         "answers": _ends(outcomes, documents),
         "cost": _cost(model, expected, before=before, after=after, asking=asking),
-        "notes": _notes(outcomes, after),
+        "notes": [*_notes(outcomes, after), *([_DEV] if settings.terms.cut.dev else [])],
     }
-    return found, facts
+    return _Found(found, facts, said)
 
 
 def _asked(
