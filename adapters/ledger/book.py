@@ -137,9 +137,8 @@ class Book(Notes):
 
     def watch(self, alias: str) -> int:
         """A number for ``since``; what is settled after it is kept until ``unwatch``."""
-        pages = self.at()
-        token = self._writers.token(pages)
-        with pages.write("beginning to watch", durable=False) as run:
+        token = self.sign()
+        with self.at().write("beginning to watch", durable=False) as run:
             return entries.watch(run, alias, token=token)
 
     def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None) -> set[Key]:
@@ -198,6 +197,10 @@ class Book(Notes):
                 entries.pruned(run, alias, dead=dead)
         except TransvaseError as error:
             _log.warning("settled entries of %r were not thrown away: %s", alias, error)
+
+    def sign(self) -> str:
+        """The one under which entries are made too."""
+        return self._writers.token(self.at())
 
     def at(self) -> Pages:
         """The pages; a child that was forked while the ledger was open gets its own."""

@@ -29,6 +29,8 @@ class Doubt:
     at: float
     why: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    owned: bool = False
+    """Whoever noted it for itself lives still, and sees to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from transvase.core.figures import Place
 
@@ -14,6 +15,9 @@ from .figures import Doubt, Fact, Mark
 from .keys import placed, unplaced
 from .pages import Pages
 
+_OWNER: Final = "owner"
+"""The fact by which a doubt says whose it is; told as ``owned``."""
+
 
 class Notes(ABC):
     """The part of ``Ledger`` that knows nothing of entries."""
@@ -21,6 +25,10 @@ class Notes(ABC):
     @abstractmethod
     def at(self) -> Pages:
         """The pages to write on."""
+
+    @abstractmethod
+    def sign(self) -> str:
+        """A living sign of this process, by which others see when it has died."""
 
     def forget(self, alias: str, index: str) -> None:
         """Everything about an index that is gone."""
@@ -40,9 +48,10 @@ class Notes(ABC):
         with self.at().write("keeping a place", durable=False) as run:
             run(statements.ADVANCE, values)
 
-    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None) -> int:
+    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None, own: bool = False) -> int:
         """Note a doubt; its number."""
-        values = {"alias": alias, "why": why, "facts": json.dumps(dict(facts or {}))}
+        said = {**(facts or {}), **({_OWNER: self.sign()} if own else {})}
+        values = {"alias": alias, "why": why, "facts": json.dumps(said)}
         with self.at().write("noting a doubt") as run:
             return int(run(statements.DOUBT, values)[0][0])
 
@@ -50,12 +59,15 @@ class Notes(ABC):
         """Doubts, oldest first."""
         with self.at().read("reading doubts") as run:
             rows = run(statements.DOUBTS, {"alias": alias})
-        return [Doubt(int(number), float(at), str(why), json.loads(facts)) for number, at, why, facts in rows]
+        said = [(int(number), float(at), str(why), json.loads(facts)) for number, at, why, facts in rows]
+        owners = {facts[_OWNER] for *_, facts in said if _OWNER in facts}
+        alive = self.at().living(owners) if owners else set()
+        return [Doubt(number, at, why, facts, owned=facts.pop(_OWNER, None) in alive) for number, at, why, facts in said]
 
-    def clear(self, alias: str, doubt: int) -> None:
+    def clear(self, alias: str, doubt: int) -> bool:
         """End a doubt."""
         with self.at().write("clearing a doubt") as run:
-            run(statements.CLEAR, {"alias": alias, "id": doubt})
+            return bool(run(statements.CLEAR, {"alias": alias, "id": doubt}))
 
     def mark(self, alias: str, index: str, mark: Mark) -> None:
         """Keep a mark; one that is lost is measured again."""

@@ -152,16 +152,19 @@ class Ledger(Protocol):
         """Keep the place of a fill, when all of it up to there is written."""
         ...
 
-    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None) -> int:
-        """Note something of unknown outcome, durably: ``why`` for people, ``facts`` for whoever finishes it. Its number."""
+    def doubt(self, alias: str, why: str, *, facts: Mapping[str, Fact] | None = None, own: bool = False) -> int:
+        """Note something of unknown outcome, durably: ``why`` for people, ``facts`` for whoever finishes it. Its number.
+
+        ``own``: it is ours to finish for as long as we live, and is told as ``owned`` until then.
+        """
         ...
 
     def doubts(self, alias: str) -> list[Doubt]:
         """Every doubt that was not cleared, oldest first."""
         ...
 
-    def clear(self, alias: str, doubt: int) -> None:
-        """The doubt has been looked into."""
+    def clear(self, alias: str, doubt: int) -> bool:
+        """The doubt has been looked into; False where somebody had cleared it before."""
         ...
 
     def mark(self, alias: str, index: str, mark: Mark) -> None:

@@ -197,7 +197,7 @@ FORGET: Final = (
 )
 DOUBT: Final = "INSERT INTO doubts (alias, at, why, facts) VALUES (:alias, {now}, :why, :facts) RETURNING id"
 DOUBTS: Final = "SELECT id, at, why, facts FROM doubts WHERE alias = :alias ORDER BY id"
-CLEAR: Final = "DELETE FROM doubts WHERE alias = :alias AND id = :id"
+CLEAR: Final = "DELETE FROM doubts WHERE alias = :alias AND id = :id RETURNING id"
 MARK: Final = (
     "INSERT INTO marks (alias, site, body) VALUES (:alias, :site, :body)"
     " ON CONFLICT (alias, site) DO UPDATE SET body = excluded.body"

@@ -17,6 +17,7 @@ from transvase.adapters.weaviate.objects.corpus import WeaviateCorpus
 from transvase.adapters.weaviate.objects.index import WeaviateIndex
 from transvase.adapters.weaviate.objects.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.wakings import put_back
 from transvase.adapters.weaviate.switching import aliases, lifecycle, likeness, pointing, retiring
 from transvase.adapters.weaviate.switching import witness as witnesses
 from transvase.adapters.weaviate.switching.aliases import Known, Realm
@@ -53,6 +54,7 @@ class WeaviateStore:
         with self.ledger.hold(alias):
             self._watch.forget(alias)
             with suppress(TransvaseError):  # the verb itself meets it, and says it
+                put_back(self.connection, self.ledger, alias)
                 self._pins.again(self._watch.fresh(alias))
             yield
 

@@ -317,6 +317,20 @@ def assert_busy(ledger: Book) -> None:
     assert outcome == ["busy"]
 
 
+def test_a_doubt_that_is_somebodys_own_is_told_so_for_as_long_as_he_lives(ledger, another):
+    dying, other = another(), another()
+    mine, theirs, nobodys = (
+        dying.doubt(ALIAS, "mine", facts={"of": "a"}, own=True),
+        ledger.doubt(ALIAS, "theirs", own=True),
+        ledger.doubt(ALIAS, "nobody's"),
+    )
+    assert [(doubt.number, doubt.owned) for doubt in other.doubts(ALIAS)] == [(mine, True), (theirs, True), (nobodys, False)]
+    assert [doubt.facts for doubt in other.doubts(ALIAS)] == [{"of": "a"}, {}, {}]
+    dying.close()
+    assert [(doubt.number, doubt.owned) for doubt in other.doubts(ALIAS)] == [(mine, False), (theirs, True), (nobodys, False)]
+    assert (other.clear(ALIAS, mine), ledger.clear(ALIAS, mine), ledger.clear("other", theirs)) == (True, False, False)
+
+
 def test_places_marks_doubts_and_beats_are_kept(ledger, another):
     other = another()
     assert (other.place(SHADOW), other.marked(ALIAS, SHADOW), other.quiet_s(ALIAS)) == (Place(), Mark(), None)

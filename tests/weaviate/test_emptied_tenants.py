@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.core.errors import StoreFailed
 from weaviate_doors import Shelf, shelving
 from weaviate_independent import Reader
@@ -119,3 +120,24 @@ def test_one_that_is_fetched_leaves_nothing_in_doubt(shelved: tuple[Node, Shelf]
         assert target is not None
         with Tenants(made.store.connection, target.site).awake("b"):
             assert list(Reader(made.application.web).objects(target.site, tenant="b")) == [uid(1)]
+
+
+def test_one_that_a_killed_process_fetched_is_put_away_again_unless_it_is_empty(
+    shelved: tuple[Node, Shelf], tmp_path: Path
+) -> None:
+    with walked(shelved[0], tmp_path, rows=0, multiTenancyConfig={"enabled": True}) as made:
+        made.application.tenants(made.table, b="ACTIVE", empty="ACTIVE", unsure="ACTIVE")
+        for tenant in ("b", "unsure"):
+            made.write(1, text_of(1), tenant=tenant)
+        made.adopted()
+        ledger, tenants = made.store.ledger, Tenants(made.store.connection, made.table)
+        for tenant in ("b", "empty", "unsure"):
+            facts = {"of": "woken tenant", "site": made.table, "tenant": tenant, "before": "OFFLOADED"}
+            ledger.doubt(made.alias, "left by a process that died", facts=facts)
+        ledger.doubt(made.alias, "not seen", facts={"of": "fetched tenant", "site": made.table, "tenant": "unsure"})
+        with made.store.hold(made.alias):
+            come_to(tenants, Activity.OFFLOADED)
+            assert {name: tenants.status(name) for name in ("empty", "unsure")} == dict.fromkeys(
+                ("empty", "unsure"), Activity.ACTIVE
+            )
+        assert [doubt.why for doubt in ledger.doubts(made.alias)] == ["not seen"]

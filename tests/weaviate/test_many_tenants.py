@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 from costless import HashEncoder
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.core.errors import StoreFailed
 from transvase.core.space import Role
 from transvase.migrations.plan import plan

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.collections.tenants import Activity
+from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.core.errors import BadValue, StoreFailed
 from weaviate.classes.data import DataObject, GeoCoordinate, PhoneNumber
 from weaviate.classes.query import Filter

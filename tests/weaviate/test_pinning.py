@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from transvase.adapters.weaviate import connect
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.switching import pinning
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.mirror import Mirror
 from transvase.adapters.weaviate.switching import pointing
 from transvase.core.errors import StoreFailed

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.schema import derived, schema_of
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.adapters.weaviate.wire.credentials import Credentials

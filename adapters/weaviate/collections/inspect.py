@@ -12,10 +12,11 @@ from transvase.core.ports import Declaration, Proposal
 from transvase.core.template import columns_of
 
 from . import rights
+from .activity import Activity
 from .control import Control
 from .names import CONTROL, alias_name, canonical, is_class_name
 from .schema import DEFAULT, DISTANCES, Raw, VectorKind, all_schemas, schema_found, tenanted, vector_kind, vector_kinds
-from .tenants import Activity, Tenants
+from .tenants import Tenants
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection

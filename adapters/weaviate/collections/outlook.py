@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 from transvase.core.ports import Alias, Declaration, Outlook
 
 from . import rights
+from .activity import Activity
 from .control import Control
 from .leading import aliases_naming, references_to
 from .names import canonical
 from .schema import DEFAULT, WIDEST, Raw, VectorKind, schema_of, tenanted, vector_kind, vector_kinds
-from .tenants import Activity, Tenants, listed
+from .tenants import Tenants, listed
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection, NodeState

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.objects.reading import Lens, pages
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
@@ -44,6 +45,7 @@ class MirroredTenants:
         states = _states(tenants)
         course = self.desk.course()
         live = self._of(course.live.site)
+        self._released(course, states)
         if course.shadow is None:
             live.bring(states)
             return
@@ -79,6 +81,13 @@ class MirroredTenants:
         finally:
             (ledger.settle if settled else ledger.leave)(alias, noted)
 
+    def _released(self, course: Course, states: Mapping[str, Activity]) -> None:
+        """Whoever is just in one that is to be awake from now on leaves it so."""
+        awake = [name for name, state in states.items() if state is Activity.ACTIVE]
+        for side in (course.live, course.shadow):
+            if side is not None and awake:
+                self.desk.setting.wakings(side.site).release(awake)
+
     def _keys(self, course: Course, tenant: str) -> list[Key]:
         """Every key of a tenant, on either side; one that sleeps is woken for it."""
         found: dict[Key, None] = {}
@@ -102,7 +111,7 @@ class MirroredTenants:
         return True
 
     def _of(self, site: str) -> Tenants:
-        return Tenants(self.desk.setting.connection, site)
+        return self.desk.setting.tenancy(site)
 
 
 def _states(tenants: object) -> Mapping[str, Activity]:

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.shape import Shape, shape_here
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants, listed
+from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, StoreFailed, Superseded
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch

@@ -16,8 +16,8 @@ from transvase.core.declaration import Alias
 from transvase.core.figures import Reads
 from transvase.core.record import Key
 
-from .emptied import Waking, woken
 from .reading import PAGE, Lens, Seen, fetch, page, pages
+from .wakings import Wakings, woken
 
 
 class Watching(Protocol):
@@ -72,6 +72,14 @@ class Setting:
         """What is to be read; by default all of it."""
         return Lens(self.look().source.vector, vector=vector, others=others, properties=properties)
 
+    def tenancy(self, site: str) -> Tenants:
+        """The site's tenants, with all that others must know of those that we wake."""
+        return Tenants(self.connection, site, keeping=self.wakings(site))
+
+    def wakings(self, site: str) -> Wakings:
+        """What is kept in mind of the site's tenants that are woken."""
+        return Wakings(ledger=self.ledger, alias=self.alias, site=site, live=lambda: self.look().live.site)
+
     def tenants(self, shape: Shape) -> list[str]:
         """The collection's tenants in the order of keys; one without a name for a collection that has none."""
         return sorted(Tenants(self.connection, shape.name).statuses()) if shape.tenants else [""]
@@ -82,14 +90,7 @@ class Setting:
         if not tenant:
             yield
             return
-        waking = Waking(
-            connection=self.connection,
-            ledger=self.ledger,
-            alias=self.alias,
-            site=site,
-            live=lambda: self.look().live.site,
-        )
-        with woken(waking, tenant):
+        with woken(self.connection, self.wakings(site), tenant):
             yield
 
     def objects(self, site: str, lens: Lens, *, tenant: str = "", limit: int = PAGE) -> Iterator[Seen]:

@@ -34,7 +34,7 @@ def liken(setting: Setting, side: Declaration) -> Likeness:
     raw = schema_of(setting.connection, alias.live.site)
     wanted = derived(raw, name=side.site, vector=alias.source.vector, width=side.width, metric=side.metric)
     found = differences(wanted, schema_of(setting.connection, side.site))
-    unlike = _tenants(setting, alias.live.site).compared(_tenants(setting, side.site)) if tenanted(raw) else None
+    unlike = setting.tenancy(alias.live.site).compared(setting.tenancy(side.site)) if tenanted(raw) else None
     return Likeness(
         differences=(
             *(_said(one, side.site) for one in found if not one.served),
@@ -54,8 +54,8 @@ def bring(setting: Setting, side: Declaration) -> None:
     aligned(connection, shaped(raw), setting.shape(side.site))
     if not tenanted(raw):
         return
-    target = _tenants(setting, side.site)
-    unlike = _tenants(setting, alias.live.site).mirrored(target, states=True)
+    target = setting.tenancy(side.site)
+    unlike = setting.tenancy(alias.live.site).mirrored(target, states=True)
     if unlike.missing and not side.adopted:
         pin(connection, side.site, vector=alias.source.vector, width=side.width, only=unlike.missing.keys())
     for name in unlike.extra:
@@ -70,10 +70,6 @@ def _ended(setting: Setting, target: Tenants, site: str, name: str) -> None:
         target.remove((name,))
     except TransvaseError as error:  # who may make tenants need not be allowed to remove them
         _log.warning("the empty tenant %s of %s, which the live side has not, was not removed: %s", name, site, error)
-
-
-def _tenants(setting: Setting, site: str) -> Tenants:
-    return Tenants(setting.connection, site)
 
 
 def _said(one: Difference, site: str) -> str:

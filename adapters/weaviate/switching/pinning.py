@@ -13,10 +13,11 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.names import object_id
 from transvase.adapters.weaviate.collections.schema import Raw, schema_of, tenanted
 from transvase.adapters.weaviate.collections.shape import Shape, shaped
-from transvase.adapters.weaviate.collections.tenants import Activity, Tenants
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.objects.cargo import Cargo
 from transvase.adapters.weaviate.objects.reading import Seen
 from transvase.adapters.weaviate.objects.writing import drop, put
