@@ -19,7 +19,7 @@ from transvase.core.evaluation.judged import read
 from transvase.core.ports import Progress
 from transvase.core.space import Role
 
-from .dimensions import check_dimensions
+from .dimensions import check_dimensions, check_places
 from .ladder import ADAPTERS, Rung, Standing
 from .lessons.lesson import Lesson, prepare
 from .lessons.pairs import answers_read, pairs_of
@@ -141,7 +141,13 @@ def _opened(settings: TrainSettings, learner: Learner) -> RunDirectory:
     if isinstance(learner, Fixed):
         return open_run(settings, space=learner.digest())
     check_dimensions(settings, width=learner.model.get_embedding_dimension())
-    return open_run(settings, space=space_of(settings.base).id)
+    run = open_run(settings, space=space_of(settings.base).id)
+    try:
+        check_places(settings, run)
+    except BadValue:
+        run.give_up()
+        raise
+    return run
 
 
 def load_base(settings: TrainSettings, *, device: str | None) -> Learner:

@@ -46,7 +46,7 @@ UNBOUNDED_EXAM: Final = 4000
 """Documents of a validation where no budget is given."""
 
 MOST_POOL: Final = 20_000
-"""Documents of a larger corpus that negatives are mined from, and that an adapter sees, where no budget is given."""
+"""Documents of a larger corpus that negatives are mined from where no budget is given."""
 
 UNBOUNDED_GUARD: Final = 300
 """Questions of the guard where no budget is given."""

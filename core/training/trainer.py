@@ -65,10 +65,10 @@ def _made(settings: TrainSettings, *, clock: Clock, device: str | None, progress
         draw_curves(trained, shop.run)
         for name in ("README.md", "training.json"):
             shutil.copy(directory / name, shop.run.path / name)
+        if kept.migration == "fill":  # before the model: who finds that one finds all of them
+            write_cuts(directory, settings.out, settings.matryoshka, run=shop.run)
         progress("write", 1, 1)
     shop.run.close()
-    if kept.migration == "fill":
-        write_cuts(settings.out, settings.matryoshka)
     return trained
 
 

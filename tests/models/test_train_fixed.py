@@ -82,6 +82,20 @@ def test_an_adapter_is_trained_on_a_model_behind_an_endpoint(data: Path, turned:
     assert 'load("tuned")' in (trained.out / "README.md").read_text(encoding="utf-8")
 
 
+def test_only_what_an_adapter_learns_from_is_asked_of_an_endpoint(
+    data: Path, turned: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The corpus has 100 records more that nobody asks for; validation takes 30 in all, the pairs have 40 answers."""
+    monkeypatch.setattr("transvase.core.training.opening.exam_size", lambda clock, texts_per_s: 30)
+    with (data / "corpus.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"_id": f"x{row}", "text": f"boiler {1000 + row}"}) + "\n" for row in range(100))
+    run(data, turned.enc, tmp_path / "tuned")
+    sent = [text for body in turned.asked for text in body["input"] if text.startswith("boiler")]
+
+    assert 40 < len(sent) <= 30 + 40
+    assert len(sent) == len(set(sent))
+
+
 def test_where_an_adapter_gains_nothing_the_endpoint_is_kept_and_papers_alone_are_written(data: Path, tmp_path: Path) -> None:
     with numbered(np.eye(12)) as endpoint:
         trained = run(data, endpoint.enc, tmp_path / "tuned", rungs=(Rung.QUERY,))

@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tiny_model import write_tiny_model
-from transvase.core.errors import BadValue, EncoderFailed, TransvaseError
+from transvase.core.errors import BadValue, EncoderFailed, TransvaseError, Unfit
 from transvase.core.evaluation.exam import Exam
+from transvase.core.space import Side, Space
 from transvase.core.training import Rung, Trained, TrainSettings, train
+from transvase.core.training.frozen.graft import graft_into
 from transvase.core.training.tuning.collate import Collator
 
 pytestmark = pytest.mark.model
@@ -204,3 +208,61 @@ def test_one_answer_to_everything_is_refused(run: Callable[..., Trained], data: 
         run()
     assert not (tmp_path / "tuned").exists()
     assert not (tmp_path / "runs").exists()
+
+
+def names(place: Path) -> list[str]:
+    """What lies beside the model, and the model."""
+    return sorted(path.name for path in place.glob("*tuned*"))
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was trained is taken, however much it gained."""
+    monkeypatch.setattr("transvase.core.training.trainer.choose", lambda base, tried: tried[-1])
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_kill_between_the_cuts_and_the_model_is_mended_by_the_same_command(
+    run: Callable[..., Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "tuned":
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(matryoshka=(8, 4))
+    assert names(tmp_path) == ["tuned-4", "tuned-8"]
+    trained = run(matryoshka=(8, 4))
+
+    assert trained.facts["resumed"]
+    assert names(tmp_path) == ["tuned", "tuned-4", "tuned-8"]
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_cut_that_cannot_be_written_leaves_neither_cuts_nor_model(
+    run: Callable[..., Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(place: Path, base: str, *, matrix: NDArray[np.float32], side: Side) -> Space:
+        if matrix.shape[1] == 4:
+            raise Unfit("the disk is full", remedy="free it")
+        return graft_into(place, base, matrix=matrix, side=side)
+
+    monkeypatch.setattr("transvase.core.training.dimensions.graft_into", full)
+    with pytest.raises(Unfit, match="full"):
+        run(matryoshka=(8, 4))
+
+    assert names(tmp_path) == []
+
+
+def test_a_directory_in_the_place_of_a_cut_is_left_alone(run: Callable[..., Trained], tmp_path: Path) -> None:
+    (tmp_path / "tuned-8").mkdir()
+    with pytest.raises(BadValue, match="remove it first"):
+        run(matryoshka=(8, 4))
+
+    assert names(tmp_path) == ["tuned-8"]
+    assert not list((tmp_path / "runs").iterdir())

@@ -68,3 +68,25 @@ def test_what_is_known_is_not_measured_again(tmp_path: Path) -> None:
         opened(tmp_path).decided("texts-per-s", measure=measure)
 
     assert len(asked) == 1
+
+
+def test_another_teacher_or_another_guard_of_the_same_name_is_another_run(tmp_path: Path) -> None:
+    """Nor are the test judgments of the data part of it: nobody opens them."""
+
+    def place(content: str, *, split: str, data: str = "") -> Path:
+        for name in ("guard/qrels", "teacher/1_Dense", "data/qrels"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "guard" / "qrels" / f"{split}.tsv").write_text(content)
+        (tmp_path / "teacher" / "1_Dense" / "model.safetensors").write_text("teacher")
+        (tmp_path / "data" / "qrels" / "test.tsv").write_text(data)
+        named = {name: tmp_path / name for name in ("data", "guard", "teacher", "out")}
+        return open_run(TrainSettings(base="base", **named), space="a space").path
+
+    first = place("one", split="test")
+    assert place("one", split="test", data="judged anew") == first
+    assert place("two", split="test") != first
+    place("dev", split="dev")
+    assert place("three", split="test") == place("four", split="test"), "a guard with a dev split is asked by that"
+    before = place("four", split="test")
+    (tmp_path / "teacher" / "1_Dense" / "more.safetensors").write_text("another teacher")
+    assert place("four", split="test") != before

@@ -1,6 +1,8 @@
 """The adapter rungs: a matrix on the base's frozen vectors, on the query side alone or on both.
 
-Everything it needs is encoded once, by the base: what validation and mining read anyway lies on the shelf already.
+Everything it needs is encoded once, by the base: what validation and mining read anyway lies on the shelf already. That is the
+questions and answers of its pairs alone: documents that no pair has make bad negatives (``adapter``), and an endpoint wants to be
+paid for each.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from transvase.core.training.ladder import ADAPTERS, Rung, Standing
 from transvase.core.training.lessons.lesson import LEAST_PAIRS
 from transvase.core.training.lessons.pairs import Pair
 from transvase.core.training.lessons.table import answers_to_avoid
-from transvase.core.training.plan import ADAPTER_SHARE, MOST_POOL
+from transvase.core.training.plan import ADAPTER_SHARE
 from transvase.core.training.weights.collapse import alarm, spread
 from transvase.core.training.weights.fixed import Fixed
 from transvase.core.training.weights.forgetting import best_of, sweep
@@ -91,10 +93,9 @@ def fitted_matrix(shop: Workshop, kept: Standing) -> NDArray[np.float32]:
 
 
 def _fitted(shop: Workshop, rung: Rung) -> NDArray[np.float32]:
-    pairs, contents = _pairs(shop), {document.id: document.content for document in shop.lesson.documents}
+    pairs = _pairs(shop)
     queries = {pair.query: pair.anchor for pair in pairs}
     documents = {pair.document: pair.positive for pair in pairs}
-    documents |= {name: contents[name] for name in _others(shop) if name not in documents}
     query_row = {query: row for row, query in enumerate(queries)}
     document_row = {document: row for row, document in enumerate(documents)}
     avoid = answers_to_avoid(shop.lesson.answers, shop.lesson.twin_of)
@@ -109,14 +110,6 @@ def _fitted(shop: Workshop, rung: Rung) -> NDArray[np.float32]:
         known=np.asarray(known, dtype=np.intp).reshape(-1, 2),
     )
     return fit_adapter(examples, side=SIDES[rung], settings=AdapterSettings(seed=shop.settings.seed))
-
-
-def _others(shop: Workshop) -> Sequence[str]:
-    """Ids of documents that are only negatives: under a budget those that validation has had encoded, else many of the corpus."""
-    if shop.clock.budget_s is not None:
-        return shop.exam.identifiers
-    there = [document.id for document in shop.lesson.documents if document.content.strip()]
-    return [there[row] for row in np.random.default_rng(shop.settings.seed).permutation(len(there))[:MOST_POOL]]
 
 
 def _pairs(shop: Workshop) -> list[Pair]:

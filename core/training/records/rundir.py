@@ -1,7 +1,7 @@
 """``runs/<id>/`` beside the model: what a run was told, its curves, and what a killed one needs to go on where it was.
 
-The id is a digest of the data, the base's Space, the settings and the name of the output: the same command finds its own
-unfinished run. No training text lies in it at any time.
+The id is a digest of the data, the guard, the teacher, the base's Space, the settings and the name of the output: the same
+command finds its own unfinished run, and no other. No training text lies in it at any time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 from transvase.core.encoders.space_file import digest_of_file
 from transvase.core.errors import BadValue, Unfit
+from transvase.core.evaluation.judged import grades_path
 from transvase.core.training.settings import TrainSettings
 
 _STAGES: Final = "stages"
@@ -64,6 +65,11 @@ class RunDirectory:
         os.replace(partial, path)  # noqa: PTH105  # the atomic one on every platform
         return measured
 
+    def give_up(self) -> None:
+        """Leave nothing of a run that ends before it began; what an earlier process of it made stays."""
+        if not self.resumed:
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def close(self) -> None:
         """Take away what only an unfinished run needs."""
         shutil.rmtree(self.stages, ignore_errors=True)
@@ -94,11 +100,23 @@ def open_run(settings: TrainSettings, *, space: str) -> RunDirectory:
 def _identity(settings: TrainSettings, *, space: str) -> str:
     told = settings.as_json() | {"space": space}
     facts = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
-    for directory in (settings.data, settings.guard, settings.replay):
-        for name in _READ if directory else ():
-            if directory and (directory / name).is_file():
-                facts.update(f"{name} {digest_of_file(directory / name)}".encode())
+    for directory, name in _files(settings):
+        if (directory / name).is_file():
+            facts.update(f"{name} {digest_of_file(directory / name)}".encode())
     return f"{settings.out.absolute().name}-{facts.hexdigest()[:12]}"
+
+
+def _files(settings: TrainSettings) -> Iterator[tuple[Path, str]]:
+    """Directory and name of all files that decide what comes of a run, there or not: a name alone says nothing of its content.
+
+    Of the data its test judgments are no part; a guard without dev judgments is asked by those.
+    """
+    for directory in (settings.data, settings.guard, settings.replay):
+        yield from ((directory, name) for name in _READ if directory)
+    if settings.guard and not grades_path(settings.guard, "dev").is_file():
+        yield settings.guard, "qrels/test.tsv"
+    if settings.teacher:
+        yield from ((settings.teacher, str(path.relative_to(settings.teacher))) for path in sorted(settings.teacher.rglob("*")))
 
 
 def _owner(path: Path) -> int | None:
