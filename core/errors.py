@@ -4,6 +4,7 @@
     ├── Misuse                      2   the call itself cannot be meant
     │   ├── UnknownName                 no such alias, table, column, model, file, command value
     │   ├── BadValue                    a value that is not of its kind: an expression, a URL, a number, a file's content
+    │   ├── Lacking                     a stand-in has not this part of what it stands for
     │   └── ExtraMissing                a part of Transvase that is not installed
     ├── Refused                     1   understood, and not done: nothing was changed
     │   ├── IllegalMove                 the machine has no such move from this phase
@@ -56,6 +57,14 @@ class BadValue(Misuse):
     def __init__(self, what: str, value: object, *, why: str) -> None:
         self.what, self.value, self.why = what, value, why
         super().__init__(f"{what} {value!r}: {why}")
+
+
+class Lacking(Misuse, AttributeError):
+    """A stand-in was asked for a part of what it stands for that it has not; ``hasattr`` says False of it."""
+
+    def __init__(self, what: str, part: str, *, instead: str) -> None:
+        self.what, self.part, self.instead = what, part, instead
+        super().__init__(_sentence(f"{what} has no {part!r}", instead))
 
 
 class ExtraMissing(Misuse):

@@ -2,7 +2,7 @@
 
 It wants a fresh server of its own, since it makes and deletes collections there, and takes its two ports:
 
-    docker run -p 8080:8080 -p 50051:50051 semitechnologies/weaviate:1.39.0
+    docker run -p 8080:8080 -p 50051:50051 -e AUTOSCHEMA_ENABLED=false cr.weaviate.io/semitechnologies/weaviate:1.39.0
     python examples/06_weaviate.py 8080 50051
 """
 

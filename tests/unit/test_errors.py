@@ -11,6 +11,7 @@ from transvase.core.errors import Misuse, Refused, TransvaseError, WorldFailed
 MADE = [
     (errors.UnknownName("alias", "docs", hint="adopt it first"), ["docs", "adopt it first"]),
     (errors.BadValue("k", 0, why="ask for one hit"), ["k", "0", "ask for one hit"]),
+    (errors.Lacking("Mirror", "query", instead="read by the alias"), ["Mirror", "'query'", "read by the alias"]),
     (errors.ExtraMissing("train", needed_for="training"), ["training", "pip install 'transvase[train]'"]),
     (errors.IllegalMove("cutover", "filled", legal=("prove", "abort")), ["cutover", "filled", "prove, abort"]),
     (errors.NotReady("cutover", "3 rows are owed"), ["cutover", "3 rows are owed"]),

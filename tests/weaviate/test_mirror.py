@@ -51,7 +51,7 @@ def test_batches_are_gathered_and_sent_as_the_drivers_are(plot: Plot) -> None:
         with mirror.batch.fixed_size(batch_size=10) as batch:
             ids = [batch.add_object({"body": f"text {number}"}, uuid=uid(number)) for number in range(25)]
             assert len(reader(plot).objects(plot.live.site)) == 20
-        assert ids == [uid(number) for number in range(25)]
+        assert ids == [str(uid(number)) for number in range(25)], "as the driver tells ids that it was given"
         assert batch.number_errors == 0
         with mirror.batch.dynamic() as batch:
             batch.add_object({"body": "over what is there"}, uuid=uid(3))

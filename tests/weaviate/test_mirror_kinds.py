@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.core.errors import BadValue, StoreFailed
 from weaviate.classes.data import DataObject, GeoCoordinate, PhoneNumber
 from weaviate.classes.query import Filter
@@ -160,7 +159,10 @@ def test_tenants_come_change_and_go_on_both_sides(tenanted: Plot) -> None:
         mirror.tenants.update(Tenant(name="bob", activity_status=TenantActivityStatus.INACTIVE))
         mirror.tenants.remove(["eve", "kim"])
         assert states() == [{"ada": "HOT", "bob": "COLD"}] * 2
-        assert mirror.tenants.get() == {"ada": Activity.ACTIVE, "bob": Activity.INACTIVE}
+        assert {name: one.activity_status for name, one in mirror.tenants.get().items()} == {
+            "ada": TenantActivityStatus.ACTIVE,
+            "bob": TenantActivityStatus.INACTIVE,
+        }
         mirror.tenants.update(Tenant(name="bob", activity_status=TenantActivityStatus.ACTIVE))
         for bad in ("", 3, [None]):
             with pytest.raises(BadValue):

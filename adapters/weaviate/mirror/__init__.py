@@ -6,7 +6,6 @@ durably before it is made, so that what fails, or is interrupted, on the side th
 
 from __future__ import annotations
 
-from .hand import Deleted, Outcome
 from .mirror import Mirror
 
-__all__ = ["Deleted", "Mirror", "Outcome"]
+__all__ = ["Mirror"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.adapters.weaviate.objects.texts import expression
+from transvase.core.errors import TransvaseError
 from transvase.core.record import Key
 from transvase.core.template import columns_of
 
@@ -25,10 +26,19 @@ class Draft:
     givens: Sequence[Given]
     _made: dict[tuple[str, str], Vector] = field(default_factory=dict)
 
+    def unfit(self) -> dict[Key, TransvaseError]:
+        """Objects whose own vector belongs to neither side as they are known now, each with the error that this is."""
+        course, found = self._known(), dict[Key, TransvaseError]()
+        for given in self.givens:
+            try:
+                fitting(course, given.own)
+            except TransvaseError as error:
+                found[given.key] = error
+        return found
+
     def ahead(self) -> Draft:
         """Encode for the sides as they are known now, before anything is noted. The encoder's errors; SpaceMismatch, BadValue."""
-        alias = self.desk.sides.alias
-        course = Course(alias=alias, live=alias.live, shadow=alias.shadow)
+        course = self._known()
         texts = self._texts(course, self._place(course))
         for given in self.givens:
             fitting(course, given.own)
@@ -48,6 +58,10 @@ class Draft:
             Brought(given, vectors.get(at), beacons_of(given.references, place.shape, ours=course.ours))
             for at, given in enumerate(self.givens)
         ]
+
+    def _known(self) -> Course:
+        alias = self.desk.sides.alias
+        return Course(alias=alias, live=alias.live, shadow=alias.shadow)
 
     def _place(self, course: Course) -> Place:
         return self.desk.sides.place(course.live.site, {name for given in self.givens for name in given.properties})

@@ -20,6 +20,8 @@ Id = UUID | str
 Properties = Mapping[str, Any]
 References = Mapping[str, Any]
 """By property: an id, several, or the driver's ``ReferenceToMulti``."""
+Target = tuple[str, UUID]
+"""Where one reference leads: a collection, empty where none is named, and an object."""
 Own = Any
 """A vector as the application has it: numbers, an array, one row of Vectors, or a mapping of vectors by name."""
 
@@ -97,16 +99,28 @@ def properties_of(given: Properties | None) -> dict[str, object]:
 
 def beacons_of(given: References | None, shape: Shape, *, ours: Sequence[str]) -> dict[str, list[dict[str, str]]]:
     """References as beacons; what names one of ``ours`` (the alias, or a side) leads into the collection of ``shape``."""
-    return {name: [beacon(one, name, shape, ours=ours) for one in _several(value)] for name, value in (given or {}).items()}
+    return {name: [beacon(to, name, shape, ours=ours) for to in targets_of(value)] for name, value in (given or {}).items()}
 
 
-def beacon(to: object, name: str, shape: Shape, *, ours: Sequence[str]) -> dict[str, str]:
-    """One reference of the property ``name``; ``to`` is an id, or a pair of a collection and an id."""
-    collection, uuid = to if isinstance(to, tuple) else ("", to)
+def beacon(to: Target, name: str, shape: Shape, *, ours: Sequence[str]) -> dict[str, str]:
+    """One reference of the property ``name``."""
+    collection, uuid = to
     if not collection and name in shape.properties and len(shape.properties[name].targets) == 1:
         collection = shape.properties[name].targets[0]
     collection = shape.name if collection in ours else collection
-    return {"beacon": f"weaviate://localhost/{f'{collection}/' if collection else ''}{uuid_of(uuid)}"}
+    return {"beacon": f"weaviate://localhost/{f'{collection}/' if collection else ''}{uuid}"}
+
+
+def targets_of(value: object) -> list[Target]:
+    """The single references that a value stands for: an id, several, or the driver's ``ReferenceToMulti``. BadValue."""
+    collection, found = "", value
+    if hasattr(value, "target_collection"):
+        collection, found = str(value.target_collection), getattr(value, "uuids", getattr(value, "uuids_str", ()))
+    if isinstance(found, UUID | str):
+        return [(collection, uuid_of(found))]
+    if isinstance(found, Sequence | set | frozenset):
+        return [(collection, uuid_of(one)) for one in found]
+    raise BadValue("reference", value, why="give the id of an object, or a list of ids")
 
 
 def vectors_of(given: Own, moving: str) -> tuple[Vector | Vectors | None, dict[str, Vector]]:
@@ -126,15 +140,3 @@ def _array(given: object) -> Vector:
     if made.ndim not in (1, 2) or not made.size:
         raise BadValue("vector", given, why="give a list of numbers (or rows of them, for a multi-vector)")
     return made
-
-
-def _several(value: object) -> list[object]:
-    """The single references that a property's value stands for."""
-    if hasattr(value, "target_collection"):  # the driver's ReferenceToMulti
-        found = getattr(value, "uuids", getattr(value, "uuids_str", ()))
-        return [(str(value.target_collection), one) for one in _several(found)]
-    if isinstance(value, UUID | str | tuple):
-        return [value]
-    if isinstance(value, list | set | frozenset):
-        return list(value)
-    raise BadValue("reference", value, why="give the id of an object, or a list of ids")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from transvase.adapters.weaviate.collections.names import canonical
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.mirror import live
 from transvase.adapters.weaviate.wire.connection import Connection
+from transvase.adapters.weaviate.wire.failures import refusal
 from transvase.core.errors import BadValue
 from transvase.core.record import Key
+from weaviate.collections.classes.batch import DeleteManyObject, DeleteManyReturn
 
 from .desk import Desk, Work
 from .drafts import Draft, changed
@@ -19,31 +22,6 @@ from .given import Given, Id, Own, Properties, References, beacons_of, propertie
 
 AT_ONCE: Final = 500
 """Objects of one intent."""
-
-Line = tuple[Key, str, object]
-"""A reference to be added: from which object, by which property, to what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of several objects, each by its number in the call: the ids of those taken, and why others were not."""
-
-    uuids: Mapping[int, UUID] = field(default_factory=dict)
-    errors: Mapping[int, str] = field(default_factory=dict)
-
-    @property
-    def has_errors(self) -> bool:
-        """True where one was refused."""
-        return bool(self.errors)
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """How many objects met the filter, how many of them are gone, and how many the server would not delete."""
-
-    matches: int
-    successful: int
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +49,7 @@ class Hand:
 
         def write(work: Work) -> None:
             (brought,) = draft.brought(work)
-            act(self._connection, self._shape(work), brought, moving=work.course.moving)
+            act(self.connection, self.shape_of(work), brought, moving=work.course.moving)
             work.sent = brought
 
         self.desk.write([given.key], write)
@@ -83,76 +61,73 @@ class Hand:
 
         def write(work: Work) -> None:
             brought = changed(self.desk, work, given)
-            live.update(self._connection, self._shape(work), brought, moving=work.course.moving)
+            live.update(self.connection, self.shape_of(work), brought, moving=work.course.moving)
 
         self.desk.write([given.key], write)
 
     def delete(self, uuid: Id) -> bool:
         """One object; False where there was none."""
         key = self.key(uuid)
-        gone, _ = self.desk.write([key], lambda work: self._deleted(work, [key], None))
-        return gone > 0
 
-    def delete_all(self, where: object) -> Deleted:
+        def write(work: Work) -> bool:
+            told = self._deleted(work, [key], None)
+            for why in filter(None, told.values()):
+                name = self.shape_of(work).name
+                raise refusal(why, doing=f"deleting the object {key[-1]} from {name}", index=name)
+            return key in told
+
+        return self.desk.write([key], write)
+
+    def delete_all(self, where: object, *, verbose: bool = False) -> DeleteManyReturn[Any]:
         """What meets the filter, found at the live side and noted before it is deleted there, if it meets it still."""
         filters = live.filters_of(where)
-        matches = successful = failed = 0
+        gone, left, objects = 0, dict[Key, str](), list[DeleteManyObject]()
         while True:
-            site = self.desk.sides.alias.live.site
-            keys = live.matching(self._connection, self.desk.sides.place(site).shape, filters, self.tenant)
-            gone = 0
+            keys = live.matching(self.connection, self.live_shape, filters, self.tenant)
+            told: dict[Key, str] = {}
             for start in range(0, len(keys), AT_ONCE):
-                went, left = self._delete_some(keys[start : start + AT_ONCE], filters)
-                gone, failed = gone + went, failed + len(left)
-            matches, successful = matches + len(keys), successful + gone
-            if len(keys) < live.FOUND_AT_ONCE or not gone:
-                return Deleted(matches, successful, failed)
+                told.update(self._delete_some(keys[start : start + AT_ONCE], filters))
+            left.update((key, why) for key, why in told.items() if why)
+            went = [key for key, why in told.items() if not why]
+            gone += len(went)
+            if verbose:
+                objects += [DeleteManyObject(uuid=uuid_of(key[-1]), successful=True) for key in went]
+            if len(keys) < live.FOUND_AT_ONCE or not went:
+                objects += [DeleteManyObject(uuid=uuid_of(key[-1]), successful=False, error=why) for key, why in left.items()]
+                return DeleteManyReturn(
+                    failed=len(left), matches=gone + len(left), objects=objects if verbose else None, successful=gone
+                )
 
-    def several(self, objects: Iterable[object]) -> Outcome:
-        """Objects over what is there."""
-        givens = [self._object(one) for one in objects]
-        refused = self.put(givens)
-        uuids = {at: uuid_of(given.uuid) for at, given in enumerate(givens) if given.key not in refused}
-        return Outcome(uuids, {at: refused[given.key] for at, given in enumerate(givens) if given.key in refused})
-
-    def put(self, givens: Sequence[Given]) -> dict[Key, str]:
-        """Objects over what is there, ``AT_ONCE`` of them under one intent; of one key the last. What was refused, and why."""
-        some = list({given.key: given for given in givens}.values())
-        refused: dict[Key, str] = {}
-        for start in range(0, len(some), AT_ONCE):
-            refused.update(self._put(some[start : start + AT_ONCE]))
-        return refused
+    def would_delete(self, where: object, *, verbose: bool = False) -> DeleteManyReturn[Any]:
+        """What the server says that ``delete_all`` would do; nothing is noted, and nothing deleted."""
+        reply = live.would_delete(self.connection, self.live_shape, live.filters_of(where), self.tenant)
+        objects = [
+            DeleteManyObject(uuid=UUID(bytes=one.uuid), successful=one.successful, error=one.error or None)
+            for one in reply.objects
+        ]
+        return DeleteManyReturn(
+            failed=reply.failed, matches=reply.matches, objects=objects if verbose else None, successful=reply.successful
+        )
 
     def refer(self, uuid: Id, name: str, to: object, *, how: str) -> None:
         """Change the references of one property of one object."""
         key = self.key(uuid)
 
         def write(work: Work) -> None:
-            shape = self._shape(work)
+            shape = self.shape_of(work)
             beacons = beacons_of({name: to}, shape, ours=work.course.ours)[name]
-            live.refer(self._connection, shape, key, name, beacons, how=how)
+            live.refer(self.connection, shape, key, name, beacons, how=how)
 
         self.desk.write([key], write)
 
-    def refer_all(self, lines: Sequence[Line]) -> dict[int, str]:
-        """Add references; what was refused, by number."""
-
-        def write(work: Work) -> dict[int, str]:
-            shape = self._shape(work)
-            told = [
-                (number, (key, name, one["beacon"]))
-                for number, (key, name, to) in enumerate(lines)
-                for one in beacons_of({name: to}, shape, ours=work.course.ours)[name]
-            ]
-            failed = live.refer_many(self._connection, shape, [line for _, line in told])
-            return {told[at][0]: why for at, why in failed.items()}
-
-        return self.desk.write([key for key, _, _ in lines], write) if lines else {}
-
     def exists(self, uuid: Id) -> bool:
         """True where the live side has it."""
-        site = self.desk.sides.alias.live.site
-        return live.exists(self._connection, self.desk.sides.place(site).shape, self.key(uuid))
+        return live.exists(self.connection, self.live_shape, self.key(uuid))
+
+    @property
+    def collection(self) -> str:
+        """The alias as the server knows it: what the driver would call the collection."""
+        return canonical(self.desk.setting.alias)
 
     def given(self, uuid: Id, properties: Properties | None, references: References | None, vector: Own) -> Given:
         """An object as it was handed over. BadValue."""
@@ -167,45 +142,31 @@ class Hand:
 
     def key(self, uuid: Id) -> Key:
         """The key of an object; BadValue where a tenant is needed, or there are none."""
-        shape = self.desk.sides.place(self.desk.sides.alias.live.site).shape
+        shape = self.live_shape
         if shape.tenants != bool(self.tenant):
             why = "has tenants: write with_tenant(NAME)" if shape.tenants else "has no tenants"
             raise BadValue("tenant", self.tenant, why=f"{shape.name} {why}")
         return (self.tenant, uuid_of(uuid)) if self.tenant else (uuid_of(uuid),)
 
-    def _object(self, one: object) -> Given:
-        """A mapping of properties, or what has the fields of the driver's DataObject."""
-        if isinstance(one, Mapping):
-            return self.given(uuid4(), one, None, None)
-        if not hasattr(one, "properties"):
-            raise BadValue("object", one, why="give a mapping of properties, or a DataObject")
-        found: Any = one
-        return self.given(found.uuid or uuid4(), found.properties, found.references, found.vector)
-
-    def _put(self, givens: Sequence[Given]) -> dict[Key, str]:
-        draft = Draft(self.desk, givens).ahead()
-
-        def write(work: Work) -> dict[Key, str]:
-            brought, shape = draft.brought(work), self._shape(work)
-            width = work.course.live.width
-            refused = live.insert_many(self._connection, shape, brought, moving=work.course.moving, width=width)
-            work.refused.update(refused)
-            return refused
-
-        return self.desk.write([given.key for given in givens], write)
-
-    def _delete_some(self, keys: Sequence[Key], filters: Any) -> tuple[int, list[Key]]:
+    def _delete_some(self, keys: Sequence[Key], filters: Any) -> dict[Key, str]:
         return self.desk.write(keys, lambda work: self._deleted(work, keys, filters))
 
-    def _deleted(self, work: Work, keys: Sequence[Key], filters: Any) -> tuple[int, list[Key]]:
-        gone, left = live.delete(self._connection, self._shape(work), keys, filters=filters)
+    def _deleted(self, work: Work, keys: Sequence[Key], filters: Any) -> dict[Key, str]:
+        told = live.delete(self.connection, self.shape_of(work), keys, filters=filters)
         # With a filter it is not known which of them went: the live side is asked.
-        work.deleted, work.refused = filters is None, set(left)
-        return gone, left
+        work.deleted, work.refused = filters is None, {key for key, why in told.items() if why}
+        return told
 
-    def _shape(self, work: Work) -> Shape:
+    def shape_of(self, work: Work) -> Shape:
+        """The collection that a write goes to."""
         return self.desk.sides.place(work.course.live.site).shape
 
     @property
-    def _connection(self) -> Connection:
+    def live_shape(self) -> Shape:
+        """The collection that is live just now."""
+        return self.desk.sides.place(self.desk.sides.alias.live.site).shape
+
+    @property
+    def connection(self) -> Connection:
+        """To the server."""
         return self.desk.setting.connection

@@ -68,22 +68,36 @@ def insert_many(connection: Connection, shape: Shape, objects: Sequence[Brought]
     return put(connection, shape, [_seen(one, shape) for one in objects], moving=moving, width=width)
 
 
-def delete(connection: Connection, shape: Shape, keys: Sequence[Key], *, filters: Any = None) -> tuple[int, list[Key]]:
-    """Delete the objects of these keys that are there, and meet the driver's ``filters``; how many went, and which did not."""
-    gone, left = 0, list[Key]()
+def delete(connection: Connection, shape: Shape, keys: Sequence[Key], *, filters: Any = None) -> dict[Key, str]:
+    """Delete the objects of these keys that are there, and meet the driver's ``filters``.
+
+    Those that were found, each with what the server said against its going; empty where it went.
+    """
+    told: dict[Key, str] = {}
     for tenant, group in groupby(sorted(set(keys)), key=_tenant):
         some = list(group)
         for start in range(0, len(some), DELETED_AT_ONCE):
             part = {str(key[-1]): key for key in some[start : start + DELETED_AT_ONCE]}
-            request = batch_delete_pb2.BatchDeleteRequest(
-                collection=shape.name, filters=_both(_ids(list(part)), filters), verbose=True, tenant=tenant or None
-            )
-            if shape.copies > 1:
-                request.consistency_level = base_pb2.CONSISTENCY_LEVEL_QUORUM
-            reply = connection.delete(request, index=shape.name)
-            gone += reply.successful
-            left += [part[str(UUID(bytes=one.uuid))] for one in reply.objects if not one.successful]
-    return gone, left
+            reply = _deleted(connection, shape, _both(_ids(list(part)), filters), tenant)
+            for one in reply.objects:
+                told[part[str(UUID(bytes=one.uuid))]] = "" if one.successful else one.error or "it was not deleted"
+    return told
+
+
+def would_delete(connection: Connection, shape: Shape, filters: Any, tenant: str) -> batch_delete_pb2.BatchDeleteReply:
+    """What the server says of a deletion that it does not make."""
+    return _deleted(connection, shape, filters, tenant, dry_run=True)
+
+
+def _deleted(
+    connection: Connection, shape: Shape, filters: Any, tenant: str, *, dry_run: bool = False
+) -> batch_delete_pb2.BatchDeleteReply:
+    request = batch_delete_pb2.BatchDeleteRequest(
+        collection=shape.name, filters=filters, verbose=True, dry_run=dry_run, tenant=tenant or None
+    )
+    if shape.copies > 1:
+        request.consistency_level = base_pb2.CONSISTENCY_LEVEL_QUORUM
+    return connection.delete(request, index=shape.name)
 
 
 def matching(connection: Connection, shape: Shape, filters: Any, tenant: str) -> list[Key]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
-from uuid import UUID, uuid4
 
-from transvase.adapters.weaviate.mirror import live
 from transvase.adapters.weaviate.objects.setting import Setting
-from transvase.core.errors import BadValue
+from transvase.core.errors import BadValue, Superseded, UnknownName
 from transvase.core.preload import Given as Encoders
 
 from .batch import Batches
+from .data import Data
 from .desk import Desk
-from .given import Id, Own, Properties, References
-from .hand import Deleted, Hand, Outcome
+from .given import Id
+from .hand import Hand
 from .late import HELD_S
-from .tenants import MirroredTenants
+from .tenants import MirroredTenants, name_of
 from .wording import Wording
 
 
@@ -33,8 +31,10 @@ class Ground(Protocol):
         ...
 
 
-class Mirror:
+class Mirror(Data):
     """Writes one alias, and its shadow while there is one. Threads share it, and so do the views of single tenants.
+
+    What the driver has under ``collection.data`` may be called on it directly too.
 
     ``encoders`` are given as to a Retriever. An application that brings its own vectors goes on bringing them: each goes to the
     side that is as wide as it is, or of its Space; what the other side needs is encoded. ``by`` says in messages who writes.
@@ -48,8 +48,9 @@ class Mirror:
         if not hasattr(store, "setting"):
             why = "a mirror is for weaviate://; other stores capture every write by themselves"
             raise BadValue("store", type(store).__name__, why=why)
-        self._store, self._owned = store, False
-        self._hand = Hand(Desk(store.setting(alias), Wording(encoders), by=by, held_s=held_s))
+        self._store, self._owned, self._whole = store, False, True
+        super().__init__(Hand(Desk(store.setting(alias), Wording(encoders), by=by, held_s=held_s)))
+        self._batches = Batches(self._hand)
 
     @classmethod
     def connect(cls, url: str, alias: str, *, encoders: Encoders | None = None) -> Self:
@@ -66,14 +67,19 @@ class Mirror:
         return mirror
 
     @property
-    def data(self) -> Self:
-        """Itself: what was written ``collection.data.insert(…)`` stays so."""
-        return self
+    def tenant(self) -> str | None:
+        """The tenant that is written."""
+        return self._hand.tenant or None
+
+    @property
+    def data(self) -> Data:
+        """The writes: what was written ``collection.data.insert(…)`` stays so."""
+        return Data(self._hand)
 
     @property
     def batch(self) -> Batches:
         """Batches as the driver's collection has them: ``with mirror.batch.dynamic() as batch: batch.add_object(…)``."""
-        return Batches(self._hand)
+        return self._batches
 
     @property
     def tenants(self) -> MirroredTenants:
@@ -82,72 +88,35 @@ class Mirror:
 
     def with_tenant(self, tenant: object) -> Mirror:
         """The same mirror for one tenant: a name, or the driver's Tenant."""
-        name = str(getattr(tenant, "name", tenant))
-        if not name:
-            raise BadValue("tenant", tenant, why="name a tenant")
+        return self._view(self._hand.within(name_of(tenant)))
+
+    def with_consistency_level(self, consistency_level: object) -> Mirror:
+        """The same mirror. It writes by QUORUM where there are replicas, which is more than ONE asks for; BadValue for ALL."""
+        level = str(getattr(consistency_level, "value", consistency_level))
+        if level not in ("ONE", "QUORUM"):
+            why = "a mirror writes by QUORUM where there are replicas, and by no other level"
+            raise BadValue("consistency_level", level, why=why)
+        return self._view(self._hand)
+
+    def exists(self, uuid: Id | None = None) -> bool:
+        """Whether the alias and its live side are there, as the driver's collection says it; with an id, as ``data.exists``."""
+        if uuid is not None:
+            return super().exists(uuid)
+        try:
+            self._hand.desk.sides.described(self._hand.desk.sides.look().live.site)
+        except (Superseded, UnknownName):
+            return False
+        return True
+
+    def _view(self, hand: Hand) -> Mirror:
         view = object.__new__(type(self))
-        view._store, view._owned, view._hand = self._store, False, self._hand.within(name)
+        view._store, view._owned, view._whole = self._store, False, False
+        view._hand, view._batches = hand, Batches(hand)
         return view
 
-    def insert(
-        self,
-        properties: Properties | None = None,
-        references: References | None = None,
-        *,
-        uuid: Id | None = None,
-        vector: Own = None,
-    ) -> UUID:
-        """A new object; its id. StoreFailed where there is one of this id already."""
-        return self._hand.whole(live.insert, uuid or uuid4(), properties, references, vector)
-
-    def replace(
-        self, uuid: Id, properties: Properties | None = None, *, references: References | None = None, vector: Own = None
-    ) -> None:
-        """The whole object anew. StoreFailed where there is none of this id."""
-        self._hand.whole(live.replace, uuid, properties, references, vector)
-
-    def update(
-        self, uuid: Id, properties: Properties | None = None, *, references: References | None = None, vector: Own = None
-    ) -> None:
-        """Some properties of an object. A changed text gets its new vector, which the driver's own update leaves as it was.
-
-        StoreFailed where there is no object of this id.
-        """
-        self._hand.change(uuid, properties, references, vector)
-
-    def delete(self, uuid: Id) -> bool:
-        """Delete the object; False where there was none."""
-        return self._hand.delete(uuid)
-
-    delete_by_id = delete
-
-    def delete_many(self, where: object) -> Deleted:
-        """Delete what meets the driver's filter (or the ids of a list) now; what comes to meet it meanwhile may stay."""
-        return self._hand.delete_all(where)
-
-    def insert_many(self, objects: Iterable[object]) -> Outcome:
-        """Several objects, over what is there: mappings of properties, or DataObjects. Of one id the last one counts."""
-        return self._hand.several(objects)
-
-    def reference_add(self, from_uuid: Id, from_property: str, *, to: object) -> None:
-        """Add references of a property: an id, several, or the driver's ReferenceToMulti."""
-        self._hand.refer(from_uuid, from_property, to, how="POST")
-
-    def reference_delete(self, from_uuid: Id, from_property: str, *, to: object) -> None:
-        """Take references away."""
-        self._hand.refer(from_uuid, from_property, to, how="DELETE")
-
-    def reference_replace(self, from_uuid: Id, from_property: str, *, to: object) -> None:
-        """Let a property refer to these alone."""
-        self._hand.refer(from_uuid, from_property, to, how="PUT")
-
-    def exists(self, uuid: Id) -> bool:
-        """True where the live side has an object of this id."""
-        return self._hand.exists(uuid)
-
     def close(self) -> None:
-        """Leave owed what is in doubt, and let go of the store if it is the mirror's own. Of a tenant's view: nothing."""
-        if self._hand.tenant:
+        """Leave owed what is in doubt, and let go of the store if it is the mirror's own. Of ``with_tenant``: nothing."""
+        if not self._whole:
             return
         self._hand.desk.close()
         if self._owned:

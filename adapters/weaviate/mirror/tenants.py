@@ -13,8 +13,10 @@ from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.objects.reading import Lens, pages
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
+from weaviate.collections.classes.tenants import TenantActivityStatus, TenantOutput
 
 from .desk import Desk
+from .lacking import Partial
 from .sides import Course
 
 NOTED_AT_ONCE: Final = 10_000
@@ -23,14 +25,40 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class MirroredTenants:
+class MirroredTenants(Partial):
     """Changes of tenants, as the driver's ``collection.tenants``: names, or its Tenant objects."""
 
     desk: Desk
 
-    def get(self) -> dict[str, Activity]:
-        """The live side's tenants and their states."""
-        return self._of(self.desk.course().live.site).statuses()
+    def get(self) -> dict[str, TenantOutput]:
+        """The live side's tenants and their states, by name."""
+        states = self._of(self.desk.course().live.site).statuses()
+        return {name: TenantOutput(name=name, activity_status=TenantActivityStatus(state)) for name, state in states.items()}
+
+    def get_by_names(self, tenants: Sequence[object]) -> dict[str, TenantOutput]:
+        """Those of them that are named here and are there; all of them where none is named."""
+        names = {name_of(one) for one in tenants}
+        return {name: one for name, one in self.get().items() if name in names or not names}
+
+    def get_by_name(self, tenant: object) -> TenantOutput | None:
+        """One of them; None where there is none of that name."""
+        return self.get_by_names([tenant]).get(name_of(tenant))
+
+    def exists(self, tenant: object) -> bool:
+        """True where the live side has the tenant."""
+        return self.get_by_name(tenant) is not None
+
+    def activate(self, tenant: object) -> None:
+        """Bring tenants to ACTIVE on both sides, as ``update`` does."""
+        self.update(_towards(tenant, TenantActivityStatus.ACTIVE))
+
+    def deactivate(self, tenant: object) -> None:
+        """Bring tenants to INACTIVE."""
+        self.update(_towards(tenant, TenantActivityStatus.INACTIVE))
+
+    def offload(self, tenant: object) -> None:
+        """Bring tenants to OFFLOADED."""
+        self.update(_towards(tenant, TenantActivityStatus.OFFLOADED))
 
     def create(self, tenants: object) -> None:
         """Make tenants on both sides; one that is there stays as it is."""
@@ -110,18 +138,35 @@ class MirroredTenants:
             return False
         return True
 
+    @property
+    def _named(self) -> str:
+        return self.desk.setting.alias
+
     def _of(self, site: str) -> Tenants:
         return self.desk.setting.tenancy(site)
 
 
+def name_of(tenant: object) -> str:
+    """The name that was meant, by itself or by the driver's Tenant; BadValue."""
+    name = tenant if isinstance(tenant, str) else getattr(tenant, "name", None)
+    if not isinstance(name, str) or not name:
+        raise BadValue("tenant", tenant, why="give a name, or a Tenant")
+    return name
+
+
+def _several(tenants: object) -> Sequence[object]:
+    return tenants if isinstance(tenants, Sequence) and not isinstance(tenants, str) else [tenants]
+
+
+def _towards(tenants: object, state: TenantActivityStatus) -> list[TenantOutput]:
+    return [TenantOutput(name=name_of(one), activity_status=state) for one in _several(tenants)]
+
+
 def _states(tenants: object) -> Mapping[str, Activity]:
     """Names and states of what the driver takes: a name, a Tenant, or several. BadValue."""
-    several = tenants if isinstance(tenants, Sequence) and not isinstance(tenants, str) else [tenants]
     found: dict[str, Activity] = {}
-    for one in several:
-        name = one if isinstance(one, str) else getattr(one, "name", None)
-        if not isinstance(name, str) or not name:
-            raise BadValue("tenant", one, why="give a name, or a Tenant")
+    for one in _several(tenants):
+        name = name_of(one)
         state = getattr(one, "activity_status", None)
         said = str(getattr(state, "value", state) or Activity.ACTIVE)
         try:

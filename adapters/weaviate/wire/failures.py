@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -61,7 +61,7 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
             Kind.GONE,
             r"could not find class|which does not exist|class \S+ not found|target class \S+ does not exist|class not found",
         ),
-        (Kind.GONE, r"failed to get class|non-existing index for|class \S+: not found"),
+        (Kind.GONE, r"failed to get class|non-existing index for|could not find index for class|class \S+: not found"),
         (Kind.GONE, r"Cannot query field \S+ on type \S*AggregateObjectsObj"),
         (Kind.NO_TENANT, r"tenant not found"),
         (Kind.ASLEEP, r"tenant not active"),
@@ -173,8 +173,9 @@ def retrying(
     budget_s: float,
     report: Callable[[str], None] = lambda _: None,
     longest_s: float = 5.0,
+    among: Collection[Kind] = PASSING,
 ) -> T:
-    """What ``call`` returns, tried again while its failure is a passing one and ``budget_s`` is not spent.
+    """What ``call`` returns, tried again while its failure is one of ``among`` and ``budget_s`` is not spent.
 
     For calls that may be done twice: one whose outcome is unknown is repeated. ``report`` is told before each wait why there
     is one. The waits double from a fifth of a second to ``longest_s``, shortened at random by up to a half.
@@ -185,7 +186,7 @@ def retrying(
             return call()
         except TransvaseError as error:
             pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the callers; nothing is kept secret by it
-            if not passing(error) or time.monotonic() + pause > end:
+            if kind_of(error) not in among or time.monotonic() + pause > end:
                 raise
             report(f"{what} waits: {error}")
             time.sleep(pause)

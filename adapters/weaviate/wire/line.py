@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health
 
 from .address import Address, Host
 from .credentials import Badge, Credentials
-from .failures import Kind, refusal, translated
+from .failures import Kind, kind_said, refusal, translated
 from .presence import NOT_FOUND, Presence, collection_of
 
 CONNECT_S: Final = 5.0
@@ -124,8 +124,12 @@ class Line:
         self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> dict[int, str]:
         """Write objects; what the server says against each that it did not take, by its number in the request."""
-        reply: batch_pb2.BatchObjectsReply = self._call(self._stub.BatchObjects, request, "a batch", index, timeout_s)
-        return {error.index: error.error for error in reply.errors}
+        while True:
+            asked = time.monotonic()
+            reply: batch_pb2.BatchObjectsReply = self._call(self._stub.BatchObjects, request, "a batch", index, timeout_s)
+            told = {error.index: error.error for error in reply.errors}
+            if index is None or not _gone(told.values()) or self._presence.believed(index, asked=asked):
+                return told
 
     def delete(
         self, request: batch_delete_pb2.BatchDeleteRequest, *, index: str | None = None, timeout_s: float | None = None
@@ -268,6 +272,11 @@ def _channel(host: Host, address: Address) -> grpc.Channel:
         return grpc.insecure_channel(host.target, options=_CHANNEL)
     roots = address.authority.read_bytes() if address.authority else None
     return grpc.secure_channel(host.target, grpc.ssl_channel_credentials(roots), options=_CHANNEL)
+
+
+def _gone(said: Iterable[str]) -> bool:
+    """True where an object was refused for want of its collection, of which a host that is being started says the same."""
+    return any(kind_said(why) is Kind.GONE for why in said)
 
 
 def _message(answer: httpx.Response) -> str:
