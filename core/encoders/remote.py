@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+import threading
 import weakref
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -76,21 +77,50 @@ class RemoteEncoder:
 
     def encode(self, texts: Sequence[str], role: Role) -> Vectors:
         """Shape (len(texts), dimension), unit length. EncoderFailed when the endpoint does not answer or answers nonsense."""
-        sent = [self._endpoint.text(legible(text), role) for text in texts]
-        size, width = self._endpoint.batch, self._space.dimension
-        parts = [sent[start : start + size] for start in range(0, len(sent), size)]
-        if len(parts) < 2:
-            rows = [self._rows(part) for part in parts]
-        else:
-            with ThreadPoolExecutor(min(len(parts), self._patience.parallel)) as pool:
-                rows = list(pool.map(self._rows, parts))
-        if strange := {part.shape[1] for part in rows} - {width}:
-            raise self._failed(f"it gave vectors of {strange.pop()} dimensions, and the space has {width}")
-        return Vectors(self._space, np.concatenate([np.empty((0, width), np.float32), *rows]))
+        rows = np.empty((len(texts), self._space.dimension), np.float32)
+        for start, part in self.arriving(texts, role):
+            rows[start : start + len(part)] = part
+        return Vectors(self._space, rows)
+
+    def arriving(self, texts: Sequence[str], role: Role) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The same in parts, as they come: the place of the first text of each, and the rows.
+
+        When a request fails for good no further one is begun, those under way are waited for, and the error comes last: what was
+        answered was paid for.
+        """
+        sent, size = [self._endpoint.text(legible(text), role) for text in texts], self._endpoint.batch
+        parts = {start: sent[start : start + size] for start in range(0, len(sent), size)}
+        if len(parts) == 1:
+            yield 0, self._fitting(sent)
+            return
+        over, errors = threading.Event(), list[BaseException]()
+        with ThreadPoolExecutor(self._patience.parallel) as pool:
+            asked = {pool.submit(self._unless, over, part): start for start, part in parts.items()}
+            try:
+                for answer in as_completed(asked):
+                    if error := answer.exception():
+                        errors.append(error)
+                        over.set()
+                    elif (rows := answer.result()) is not None:
+                        yield asked[answer], rows
+            finally:
+                over.set()
+        if errors:
+            raise errors[0]
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """An estimate, a quarter of the characters: the endpoint's tokenizer cannot be seen. Cut is by the same measure."""
         return [self._endpoint.tokens(text) for text in texts]
+
+    def _unless(self, over: threading.Event, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        return None if over.is_set() else self._fitting(texts)
+
+    def _fitting(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One request's vectors, if they are of the Space's width."""
+        rows, width = self._rows(texts), self._space.dimension
+        if rows.shape[1] != width:
+            raise self._failed(f"it gave vectors of {rows.shape[1]} dimensions, and the space has {width}")
+        return rows
 
     def _rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One request's vectors, asked for as often as patience allows."""

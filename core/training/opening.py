@@ -32,6 +32,7 @@ from .tuning.lora import check_extra
 from .weights.collapse import spread
 from .weights.fixed import Fixed, encoded, is_fixed, load_fixed
 from .weights.learner import Learner, load
+from .weights.paid import Paid
 from .weights.shelf import Shelf
 from .workshop import Workshop
 
@@ -66,7 +67,7 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
         speed = run.decided("texts-per-s", measure=lambda: _texts_per_s(learner, lesson, seed=settings.seed))
     exam = draw(lesson.validation, size=exam_size(clock, texts_per_s=speed), seed=settings.seed)
     guard, notes = _guard(settings, clock, lesson, speed=speed)
-    shelf = Shelf(learner)
+    shelf, bought = _shelf(learner, run)
     shop = Workshop(
         settings=settings,
         lesson=lesson,
@@ -82,7 +83,7 @@ def set_up(settings: TrainSettings, *, clock: Clock, device: str | None, progres
         spread=spread(np.empty((0, 1), dtype=np.float32)),
         texts_per_s=speed,
         reserve_s=RESERVE_S + 2 * min(loading, 30.0),
-        notes=[*lesson.notes, *notes, *_beyond(settings, asked)],
+        notes=[*lesson.notes, *notes, *_beyond(settings, asked), *bought],
     )
     _measure_base(shop)
     return shop
@@ -148,6 +149,14 @@ def _opened(settings: TrainSettings, learner: Learner) -> RunDirectory:
         run.give_up()
         raise
     return run
+
+
+def _shelf(learner: Learner, run: RunDirectory) -> tuple[Shelf, list[str]]:
+    """The base's shelf. What was paid for outlives the process, and what an earlier one left is not asked for again."""
+    if not isinstance(learner, Fixed):
+        return Shelf(learner), []
+    paid = Paid(run.stages / f"vectors-{learner.digest()}.bin", width=learner.model.space.dimension)
+    return Shelf(learner, paid=paid), [f"{paid.found} vectors were kept by an earlier process of this run"] if paid.found else []
 
 
 def load_base(settings: TrainSettings, *, device: str | None) -> Learner:

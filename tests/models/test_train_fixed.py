@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tiny_model import write_tiny_model
 from transvase.cli.main import main
 from transvase.core.encoders import is_remote, load, space_of
-from transvase.core.errors import BadValue
+from transvase.core.errors import BadValue, EncoderFailed
 from transvase.core.export import export
 from transvase.core.space import Role
 from transvase.core.training import Rung, Trained, TrainSettings, train
@@ -94,6 +94,31 @@ def test_only_what_an_adapter_learns_from_is_asked_of_an_endpoint(
 
     assert 40 < len(sent) <= 30 + 40
     assert len(sent) == len(set(sent))
+
+
+def test_a_run_that_failed_half_way_does_not_pay_again_for_what_was_answered(
+    data: Path, turned: Endpoint, tmp_path: Path
+) -> None:
+    """The 60 records are four requests, of which the endpoint refuses the last; a text that was answered is never sent again."""
+    real, base = turned.answer, f"{turned.url}?batch=16#tiny-embed"
+
+    def answer(body: dict) -> dict:
+        return {"error": "no credit"} if "boiler 59 valve" in body["input"] else real(body)
+
+    turned.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(EncoderFailed, match="no list"):
+        run(data, base, tmp_path / "tuned")
+    answered = [text for body in turned.asked for text in body["input"] if "boiler 59 valve" not in body["input"]]
+    first = {text for text in answered if text.startswith(("boiler", "invoice"))}
+    assert sum(text.startswith("boiler") for text in first) >= 16
+    turned.answer, turned.asked = real, []  # type: ignore[method-assign]
+    trained = run(data, base, tmp_path / "tuned")
+    second = {text for body in turned.asked for text in body["input"]}
+
+    assert trained.facts["resumed"]
+    assert not first & second
+    assert any(f"{len(first)} vectors were kept" in note for note in trained.notes)
+    assert not list((tmp_path / "runs").rglob("vectors*"))
 
 
 def test_where_an_adapter_gains_nothing_the_endpoint_is_kept_and_papers_alone_are_written(data: Path, tmp_path: Path) -> None:

@@ -235,3 +235,26 @@ def test_it_can_be_asked_from_several_threads(endpoint: Endpoint) -> None:
         found = list(pool.map(lambda _: encoder.encode(texts, Role.QUERY).matrix, range(6)))
     assert all(np.allclose(rows, wanted(endpoint, texts), atol=1e-6) for rows in found)
     assert json.dumps(endpoint.asked[0]["model"]) == '"tiny-embed"'
+
+
+def test_what_was_answered_arrives_before_the_failure_of_another_request_is_told(endpoint: Endpoint) -> None:
+    """Ten requests, three at once; the third is refused, and no new one is begun after that."""
+    encoder = quick(endpoint, "?batch=1")
+    real = endpoint.answer
+
+    def answer(body: dict) -> dict:
+        if body["input"] == ["2"]:
+            return {"error": "refused"}
+        time.sleep(0.05)
+        return real(body)
+
+    endpoint.answer = answer  # type: ignore[method-assign]
+    kept: dict[int, np.ndarray] = {}
+    with pytest.raises(EncoderFailed, match="no list"):
+        kept.update(encoder.arriving([str(number) for number in range(40)], Role.QUERY))
+
+    asked = {body["input"][0] for body in endpoint.asked[1:]}
+    assert 2 not in kept
+    assert {str(number) for number in kept} == asked - {"2"}
+    assert 2 <= len(kept) < 20
+    assert all(np.allclose(rows, wanted(endpoint, [str(number)]), atol=1e-6) for number, rows in kept.items())

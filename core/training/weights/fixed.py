@@ -5,7 +5,7 @@ They encode, and that is enough for the adapter rungs: a matrix needs vectors al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from transvase.core.encoders import directory_of, is_remote
 from transvase.core.encoders import load as load_encoder
 from transvase.core.encoders.adapter_directory import is_adapter
 from transvase.core.encoders.onnx import is_export
+from transvase.core.encoders.remote import RemoteEncoder
 from transvase.core.space import Role
 
 from .learner import Learner, encode
@@ -80,3 +81,12 @@ def encoded(
         blocks.append(learner.model.encode(block, role).matrix)
         passed(start + len(block))
     return np.concatenate(blocks)
+
+
+def arriving(learner: Fixed, texts: Sequence[str], role: Role) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
+    """Texts and their rows in parts as they come, in any order; an error only after everything that was answered."""
+    if isinstance(learner.model, RemoteEncoder):
+        for start, rows in learner.model.arriving(texts, role):
+            yield texts[start : start + len(rows)], rows
+    else:
+        yield texts, learner.model.encode(texts, role).matrix
