@@ -160,10 +160,14 @@ class WorldFailed(TransvaseError):
 
 
 class StoreFailed(WorldFailed):
-    """The database refused, broke or went away."""
+    """The database refused, broke or went away.
 
-    def __init__(self, what: str, *, code: str | None = None) -> None:
-        self.what, self.code = what, code
+    ``passing``: the same call may succeed later, in the same session and without anybody's doing. ``after_s``: so many seconds
+    from now at the earliest, where the store says so.
+    """
+
+    def __init__(self, what: str, *, code: str | None = None, passing: bool = False, after_s: float | None = None) -> None:
+        self.what, self.code, self.passing, self.after_s = what, code, passing, after_s
         super().__init__(f"{what}" + (f" [{code}]" if code else ""))
 
 

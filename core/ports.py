@@ -18,6 +18,7 @@ from .declaration import Alias, Declaration, Proposal, Source
 from .encoder import Encoder
 from .figures import Answer, Census, Debt, Event, Likeness, Lock, Outlook, Payment, Place, Reads, Stretch, Switch
 from .journal import Journal
+from .outbox import Outbox
 from .record import Key, Record
 from .space import Vectors
 
@@ -176,40 +177,6 @@ class Index(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """Keys whose vectors are owed to some index. Appending is the application's; paying is ours."""
-
-    def owed(self, *, underway: bool = True) -> int:
-        """Keys that are owed now, each counted once; without ``underway`` those not that a living writer is just writing."""
-        ...
-
-    def read(self, *, limit: int) -> list[Debt]:
-        """Some debts that may be paid now, the oldest entries first; what somebody is just writing may be held back."""
-        ...
-
-    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
-        """Those of the keys whose sides may differ just now: owed, or held back from ``read`` while somebody writes them."""
-        ...
-
-    def pay(self, debts: Sequence[Debt], payments: Sequence[Payment]) -> int:
-        """Write each payment where the text is still that of its record and remove vectors of keys that are gone or have no text.
-
-        A debt is settled by what every site that it is owed to is seen to hold: in the transaction that wrote the vectors, or
-        in a look after the writes where there is none. Whose record changed since it was read stays owed by its newer entry;
-        an index that cannot be written just now stays owed alone, and what is in doubt stays owed. Every kept site is paid,
-        the live one included. Returns how many were settled whole.
-        """
-        ...
-
-    def beat(self) -> None:
-        """Say that a worker is alive."""
-        ...
-
-    def quiet_s(self) -> float | None:
-        """Seconds since a worker was last alive; None: never."""
-        ...
-
-
 class Store(Protocol):
     """One database: it owns indexes and aliases."""
 
@@ -231,7 +198,7 @@ class Store(Protocol):
         ...
 
     def serving(self, alias: str) -> tuple[Alias, Index]:
-        """The alias, and its live index for searches: as it is, or as the store saw it last; a side that is gone is looked for anew."""
+        """The alias and its live index, for searches: as it is, or as it was seen last; one that is gone is looked for anew."""
         ...
 
     def inspect(self, proposal: Proposal) -> Declaration:

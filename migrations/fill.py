@@ -24,6 +24,7 @@ from .reconcile import reconciled
 from .repeats import Repeats
 from .runner import Encoders, Outcome, declared, make, silent
 from .sync import Worker
+from .throttle import Throttle
 
 BATCH: Final = 10_000
 """Records of one transaction, at most: large enough for a binary COPY, small enough to lose."""
@@ -109,15 +110,17 @@ def filled(
         else:
             held = store.index(alias, source.name)
             figures = derive(store, alias, source=held, target=index, derivation=derivation, encoders=encoders, progress=progress)
-        owed = worker.pay_up(deadline_s=SETTLE_S)
-        compared = reconciled(store, alias, target.name, worker, progress=progress)
+        throttle = Throttle(store, alias, progress=progress)
+        owed = throttle.through(lambda: worker.pay_up(deadline_s=SETTLE_S))
+        compared = throttle.through(lambda: reconciled(store, alias, target.name, worker, progress=progress))
         progress("building the index", 0, 0)
-        index.build(progress)
+        throttle.through(lambda: index.build(progress))
         if derivation is None:
-            texts = [record.text or "" for record in store.corpus(alias).sample(_WARMING, seed=1)]
-            index.warm(encode_each(encoder_for(target, encoders), texts, Role.QUERY).vectors)
+            texts = [record.text or "" for record in throttle.through(lambda: store.corpus(alias).sample(_WARMING, seed=1))]
+            queries = encode_each(encoder_for(target, encoders), texts, Role.QUERY).vectors
+            throttle.through(lambda: index.warm(queries))
         else:
-            warm(index)
+            throttle.through(lambda: warm(index))
         return {**figures, "owed": owed, **compared}
 
     return make(store, alias, Move.FILL, effect)

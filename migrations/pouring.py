@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
 from .pipeline import overlap
-from .throttle import Throttle
+from .throttle import Patience, Throttle
 
 BEGUN: Final = "fill begins"
 """The line of the audit log from which ``status`` takes the rate of the run."""
@@ -42,14 +42,18 @@ def pour(
     vectors: Callable[[Batch], Vectors],
     progress: Progress,
 ) -> dict[str, object]:
-    """Pour from the index' place to the end of the table, one batch after another; the figures of this run."""
+    """Pour from the index' place to the end of the table, one batch after another; the figures of this run.
+
+    What fails for a reason that may pass is made again, reading and writing each from where it stood.
+    """
     place = index.place()
     if place.finished:
         return {"rows": place.done, "rows_this_run": 0}
-    total, started, stop = store.corpus(alias).count(), time.monotonic(), threading.Event()
-    store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
     throttle = Throttle(store, alias, progress=progress)
+    total, started, stop = throttle.through(store.corpus(alias).count), time.monotonic(), threading.Event()
+    store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
     reached, waited, left = place.done, 0.0, 0
+    reading, writing = (throttle.patience(lambda: (reached, max(total, reached)), stop=stop) for _ in range(2))
 
     def work(batch: Batch) -> tuple[Batch, Vectors]:
         nonlocal waited
@@ -59,18 +63,28 @@ def pour(
     def write(item: tuple[Batch, Vectors]) -> None:
         nonlocal reached, left
         batch, made = item
-        while True:
-            try:
-                index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare)
-                break
-            except StoreFailed as error:  # a batch may be half written: written again, nothing changes
-                throttle.after(error, reached, max(total, reached), stop=stop)
+        # A batch may be half written when that fails: written again, nothing changes.
+        writing.through(lambda: index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare))
         reached, left = batch.place.done, left + len(batch.lacking)
         progress("filling", reached, max(total, reached))
 
-    overlap(batches(place), work, write, stop=stop)
-    seconds = time.monotonic() - started
+    overlap(_resumed(batches, place, reading), work, write, stop=stop)
+    seconds, waited = time.monotonic() - started, waited + writing.waited_s
     passed = reached - place.done
     rate = round(passed / max(seconds - waited, 1e-9), 1)
     figures: dict[str, object] = {"rows": reached, "rows_this_run": passed, "rows_per_s": rate, "waited_s": round(waited, 1)}
     return {**figures, "left_owed": left} if left else figures
+
+
+def _resumed(batches: Callable[[Place], Iterable[Batch]], at: Place, reading: Patience) -> Iterator[Batch]:
+    """The batches from a place on; where reading fails and may be tried again, those after the last one that was read."""
+    while True:
+        try:
+            for batch in batches(at):
+                reading.over()
+                yield batch
+                at = batch.place
+        except StoreFailed as error:
+            reading.after(error)
+        else:
+            return

@@ -12,7 +12,7 @@ from transvase.core.space import UNKNOWN
 
 from .pouring import BEGUN
 from .runner import declared, overtaken
-from .throttle import reason
+from .throttle import reason, waiting
 
 QUIET_S: Final = 60.0
 """So long without a sign of a worker while rows are owed, and the operator is told."""
@@ -77,7 +77,7 @@ def status(store: Store, alias: str) -> Status:
         owed=owed,
         rate=rate,
         eta_s=round(max(total - place.done, 0) / rate, 1) if rate else None,
-        throttled_by=reason(store, alias) if filling else None,
+        throttled_by=reason(store, alias) or waiting(store, alias) if filling else None,
         worker_seen_s=None if seen is None else round(seen, 1),
         warnings=_warnings(alias, now, owed=owed, seen=seen, blind=store.blind(alias)),
     )

@@ -101,7 +101,7 @@ class MemoryStore:
                 if (known.source, known.indexes[known.live].declaration) == (proposal.source, declaration):
                     return
                 raise Unfit(f"the alias {proposal.alias!r} exists and names {known.live}", remedy="choose another name")
-            if self._occupied(declaration.site):
+            if _occupied(self._aliases.values(), declaration.site):
                 raise Unfit(f"{declaration.name} is under another alias already", remedy="use that alias")
             state = self._proposed(proposal, declaration)
             self._aliases[proposal.alias] = state
@@ -223,11 +223,12 @@ class MemoryStore:
         state.indexes[declaration.name] = IndexState(declaration, shelf, next(self._serials), built=True)
         return state
 
-    def _occupied(self, site: str) -> bool:
-        every = (index.declaration for state in self._aliases.values() for index in state.indexes.values())
-        return any(declaration.site == site for declaration in every)
-
     def _state(self, alias: str) -> AliasState:
         if alias not in self._aliases:
             raise UnknownName("alias", alias, hint=f"there are {', '.join(sorted(self._aliases)) or 'none'}; `adopt` makes one")
         return self._aliases[alias]
+
+
+def _occupied(states: Iterable[AliasState], site: str) -> bool:
+    every = (index.declaration for state in states for index in state.indexes.values())
+    return any(declaration.site == site for declaration in every)

@@ -13,6 +13,9 @@ from transvase.core.errors import BadValue, LockNotGained, StoreFailed, Supersed
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed)
 """What a connection that is gone looks like (lock timeouts and cancelled statements are OperationalErrors too)."""
 
+PASSING = (errors.DeadlockDetected, errors.SerializationFailure, errors.TooManyConnections)
+"""What the same statement may escape later. Not a connection that is gone: the operator's lock went with it."""
+
 FAILED = (
     (errors.DiskFull, "the database's disk is full"),
     ((psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed), "no connection to the database"),
@@ -53,7 +56,7 @@ def translation(error: Exception, doing: str) -> TransvaseError:
         case psycopg.DataError() if code is None:  # the driver's own: the value never reached the server
             return BadValue("the value given for", doing, why=said)
     what = next((words for kind, words in FAILED if isinstance(error, kind)), "the database refused")
-    return StoreFailed(f"{what} while {doing}: {said}", code=code)
+    return StoreFailed(f"{what} while {doing}: {said}", code=code, passing=isinstance(error, PASSING))
 
 
 def _first_line(error: Exception) -> str:

@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from transvase.adapters.weaviate.collections.activity import Activity
-from transvase.adapters.weaviate.collections.shape import Shape, shape_here
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.core.declaration import Declaration
-from transvase.core.errors import BadValue, NotReady, StoreFailed, Superseded
+from transvase.core.errors import BadValue, NotReady, Superseded
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
 from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
@@ -20,6 +19,7 @@ from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
 from .cargo import Vector
+from .described import Described
 from .filling import Filling, fitting
 from .nearest import nearest
 from .search import TENANT, searched
@@ -31,8 +31,6 @@ EXAMPLES: Final = 5
 """How many offending keys a census names."""
 OWED_AT_ONCE: Final = 1_000
 BUILD_PAUSE_S: Final = 0.5
-KNOWN_S: Final = 10.0
-"""How long a search does without a property that appeared."""
 
 
 class WeaviateIndex:
@@ -41,7 +39,7 @@ class WeaviateIndex:
     def __init__(self, setting: Setting, declaration: Declaration) -> None:
         self._setting, self._declaration = setting, declaration
         self._filling = Filling(setting, declaration)
-        self._shape: tuple[Shape | None, float] = (None, 0.0)
+        self._described = Described(setting.connection, declaration.site)
 
     @property
     def declaration(self) -> Declaration:
@@ -195,7 +193,7 @@ class WeaviateIndex:
         generation = setting.look().generation
         try:
             hits = searched(
-                setting, self._known(), query.matrix[0], k, metric=declaration.metric, where=where or {}, hybrid=hybrid
+                setting, self._described.shape(), query.matrix[0], k, metric=declaration.metric, where=where or {}, hybrid=hybrid
             )
         except Superseded:
             if setting.watch is not None:
@@ -221,20 +219,6 @@ class WeaviateIndex:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
         watch = self._setting.watch
         return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
-
-    def _known(self) -> Shape:
-        """The shape for searches, ``KNOWN_S`` old as a rule: asking takes as long as a search, and may fail where none does."""
-        shape, at = self._shape
-        if shape is None or time.monotonic() - at > KNOWN_S:
-            if shape is not None:
-                self._shape = shape, time.monotonic()  # the others need not ask at the same time
-            try:
-                shape = shape_here(self._setting.connection, self._declaration.site)
-            except StoreFailed:
-                if shape is None:
-                    raise
-            self._shape = shape, time.monotonic()
-        return shape
 
     def _matrix(self, vectors: Sequence[Vector]) -> NDArray[np.float32]:
         return np.array(vectors, dtype=np.float32).reshape(len(vectors), self._declaration.width)

@@ -8,7 +8,7 @@ collection that is gone makes it anew, of a schema that the server guesses: look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlencode
@@ -62,9 +62,10 @@ def put_whole(
     moving: str,
     width: int,
     budget_s: float,
-    report: Callable[[str], None] = lambda _: None,
 ) -> None:
     """``put`` until every object is taken; what passes is waited for, and what does not is an error that names the object.
+
+    It is waited for in silence, ``budget_s`` at most: who has more patience says why, and calls again.
 
     It returns when the vectors would be found again after a power cut too.
     """
@@ -82,7 +83,7 @@ def put_whole(
         for tenant in {one.tenant for one in objects}:
             _sink(connection, shape, tenant)
 
-    retrying(f"writing into {shape.name}", send, budget_s=budget_s, report=report)
+    retrying(f"writing into {shape.name}", send, budget_s=budget_s)
 
 
 def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:

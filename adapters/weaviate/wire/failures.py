@@ -11,6 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Collection
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -45,6 +46,7 @@ class Kind(StrEnum):
     TIMED_OUT = "timed out"
     BROKEN = "broken off"
     CONSISTENCY = "consistency"
+    LEADERLESS = "no leader"
     REFUSED = "refused"
 
 
@@ -75,6 +77,8 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.MODE, r"(read|write)-only mode is enabled|scale-out mode"),
         (Kind.STILL, r"store is read-only"),
         (Kind.CONSISTENCY, r"cannot achieve consistency level"),
+        (Kind.LEADERLESS, r"leader not found|node is not the leader|leadership lost"),
+        (Kind.BUSY, r"429 too many requests|http2 header with status: (429|503)|not enough memory"),
         (Kind.UNREACHED, r"failed to connect to all addresses|connection refused"),
         (Kind.TIMED_OUT, r"deadline exceeded"),
         (Kind.BROKEN, r"code = Canceled|client connection is closing"),
@@ -94,10 +98,10 @@ _CODES: Final = {
 _GATEWAY: Final = {502: Kind.BROKEN, 503: Kind.BUSY, 504: Kind.TIMED_OUT}
 """What a balancer before the server answers for it."""
 
-PASSING: Final = {Kind.MODULE, Kind.MODE, Kind.STILL, Kind.BUSY, Kind.UNREACHED, Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY}
-"""Failures that time may mend."""
-DOUBTFUL: Final = {Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY}
+DOUBTFUL: Final = {Kind.TIMED_OUT, Kind.BROKEN, Kind.CONSISTENCY, Kind.LEADERLESS}
 """Failures after which nobody knows whether it was done."""
+PASSING: Final = {Kind.MODULE, Kind.MODE, Kind.STILL, Kind.BUSY, Kind.UNREACHED} | DOUBTFUL
+"""Failures that time may mend."""
 
 _WORDS: Final = {
     Kind.SIZE: "the request was larger than the server takes",
@@ -109,6 +113,7 @@ _WORDS: Final = {
     Kind.TIMED_OUT: "the server gave no answer in time, and whether it did it is not known",
     Kind.BROKEN: "the connection broke off, and whether it was done is not known",
     Kind.CONSISTENCY: "too few replicas answered, and whether it was done on some is not known",
+    Kind.LEADERLESS: "the cluster is choosing a leader, and whether it was done by the last one is not known",
 }
 
 
@@ -122,12 +127,45 @@ def kind_said(said: str, *, status: int | None = None, code: grpc.StatusCode | N
     return _STATUS.get(status or 0) or _GATEWAY.get(status or 0) or Kind.REFUSED
 
 
-def refusal(said: str, *, status: int | None = None, doing: str = "a request", index: str | None = None) -> TransvaseError:
+def refusal(
+    said: str,
+    *,
+    status: int | None = None,
+    doing: str = "a request",
+    index: str | None = None,
+    after_s: float | None = None,
+) -> TransvaseError:
     """The error for an HTTP answer that is none, or for one object of a batch; ``doing`` completes "while …".
 
-    ``index`` is the collection that was asked for by its physical name: when it is gone, the error is Superseded.
+    ``index`` is the collection that was asked for by its physical name: when it is gone, the error is Superseded. ``after_s`` is
+    what the answer asked to wait.
     """
-    return _error(kind_said(said, status=status), said, doing=doing, index=index, code=str(status) if status else None)
+    code = str(status) if status else None
+    return _error(kind_said(said, status=status), said, doing=doing, index=index, code=code, after_s=after_s)
+
+
+def unreached(what: str) -> StoreFailed:
+    """The error for a host that we ourselves find not to be there (yet, or any more)."""
+    return StoreFailed(what, code=str(Kind.UNREACHED), passing=True)
+
+
+def silent(host: object, doing: str) -> StoreFailed:
+    """The error for a host that does not even say that it is there."""
+    return unreached(f"{host} answers nothing at all, while {doing}; wake it, or take it away")
+
+
+def asked_s(told: str | None) -> float | None:
+    """Seconds from now that a ``Retry-After`` asks for, in either of its forms: a number, or a date."""
+    if told is None:
+        return None
+    try:
+        return max(float(told), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(told).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
 
 
 def translated(error: Exception, *, doing: str = "a request", index: str | None = None) -> TransvaseError:
@@ -137,7 +175,8 @@ def translated(error: Exception, *, doing: str = "a request", index: str | None 
     said = _said(error)
     if isinstance(error, grpc.RpcError):
         code = error.code() if isinstance(error, grpc.Call) else None
-        return _error(kind_said(said, code=code), said, doing=doing, index=index, code=code.name if code else None)
+        name, after_s = (code.name if code else None), _trailing(error)
+        return _error(kind_said(said, code=code), said, doing=doing, index=index, code=name, after_s=after_s)
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout() | httpx.ProxyError():
             kind = Kind.UNREACHED
@@ -178,7 +217,8 @@ def retrying(
     """What ``call`` returns, tried again while its failure is one of ``among`` and ``budget_s`` is not spent.
 
     For calls that may be done twice: one whose outcome is unknown is repeated. ``report`` is told before each wait why there
-    is one. The waits double from a fifth of a second to ``longest_s``, shortened at random by up to a half.
+    is one. The waits double from a fifth of a second to ``longest_s``, shortened at random by up to a half; one that the server
+    asks for is kept, and ends the tries where the budget is shorter.
     """
     end, wait = time.monotonic() + budget_s, 0.2
     while True:
@@ -186,6 +226,7 @@ def retrying(
             return call()
         except TransvaseError as error:
             pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the callers; nothing is kept secret by it
+            pause = max(pause, (error.after_s or 0.0) if isinstance(error, StoreFailed) else 0.0)
             if kind_of(error) not in among or time.monotonic() + pause > end:
                 raise
             report(f"{what} waits: {error}")
@@ -193,12 +234,15 @@ def retrying(
             wait = min(wait * 2, longest_s)
 
 
-def _error(kind: Kind, said: str, *, doing: str, index: str | None, code: str | None = None) -> TransvaseError:
+def _error(
+    kind: Kind, said: str, *, doing: str, index: str | None, code: str | None = None, after_s: float | None = None
+) -> TransvaseError:
     said = _brief(said)
     if kind in _REMEDIES:
         return Unfit(f"{doing} was refused: {said}", remedy=_REMEDIES[kind])
     if kind in _WORDS:
-        return StoreFailed(f"{_WORDS[kind]}, while {doing}: {said}", code=str(kind))
+        passes = kind in PASSING
+        return StoreFailed(f"{_WORDS[kind]}, while {doing}: {said}", code=str(kind), passing=passes, after_s=after_s)
     match kind:
         case Kind.GONE if index is not None:
             return Superseded(index)
@@ -241,6 +285,13 @@ def _said(error: Exception) -> str:
     if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
         return str(error.details() or error.code().name)
     return str(error) or type(error).__name__
+
+
+def _trailing(error: grpc.RpcError) -> float | None:
+    """What a proxy asks to wait, or the server: it stands behind a failed answer."""
+    behind = error.trailing_metadata() if isinstance(error, grpc.Call) else None
+    told = dict(behind or ())
+    return asked_s(told.get("retry-after"))
 
 
 def _brief(said: str) -> str:

@@ -21,7 +21,7 @@ from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health
 
 from .address import Address, Host
 from .credentials import Badge, Credentials
-from .failures import Kind, kind_said, refusal, translated
+from .failures import asked_s, kind_said, refusal, silent, translated
 from .presence import NOT_FOUND, Presence, collection_of
 
 CONNECT_S: Final = 5.0
@@ -106,7 +106,8 @@ class Line:
             if path.startswith("/objects?"):
                 raise refusal(f"could not find class {index or ''}", doing=doing, index=index)
             return None
-        raise refusal(_message(answer), status=answer.status_code, doing=doing, index=index)
+        after_s = asked_s(answer.headers.get("retry-after"))
+        raise refusal(_message(answer), status=answer.status_code, doing=doing, index=index, after_s=after_s)
 
     def search(
         self,
@@ -160,7 +161,7 @@ class Line:
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
         except httpx.HTTPError as error:
             if spare and isinstance(error, httpx.TimeoutException):
-                raise self._silent("asking the time") from error
+                raise silent(self.host, "asking the time") from error
             raise translated(error, doing="asking the time") from error
         except (KeyError, ValueError) as error:
             raise StoreFailed(f"{self.host} does not say what time it is", code="no date") from error
@@ -186,26 +187,12 @@ class Line:
             asked = time.monotonic()
             try:
                 if spare:
-                    return self._minded(method.future(request, metadata=metadata, timeout=within), doing)
+                    return _minded(method.future(request, metadata=metadata, timeout=within), self, doing)
                 return method(request, metadata=metadata, timeout=within)
             except (grpc.RpcError, ValueError) as error:  # a closed channel is a ValueError
                 told = translated(error, doing=doing, index=index)
                 if index is None or not isinstance(told, Superseded) or self._presence.believed(index, asked=asked):
                     raise told from error
-
-    def _minded(self, call: Any, doing: str) -> Any:
-        """What a call gives: it is waited for as long as the host answers anything, however slow it is."""
-        patience = SILENT_S
-        while True:
-            try:
-                return call.result(timeout=patience)
-            except grpc.FutureTimeoutError as error:
-                try:
-                    self.ping(within_s=SILENT_S)
-                except TransvaseError:
-                    call.cancel()
-                    raise self._silent(doing) from error
-                patience *= 2
 
     def _answered(
         self,
@@ -235,23 +222,34 @@ class Line:
                 try:
                     return ask(min(SPARE_S, within))
                 except httpx.ReadTimeout as error:
-                    if within <= SPARE_S or not self._alive():
-                        raise self._silent(doing) from error
+                    if within <= SPARE_S or not _alive(self._web):
+                        raise silent(self.host, doing) from error
             return ask(within)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise translated(error, doing=doing) from error
 
-    def _alive(self) -> bool:
-        try:
-            self._web.get(ALIVE, timeout=SILENT_S)
-        except httpx.HTTPError:
-            return False
-        return True
 
-    def _silent(self, doing: str) -> StoreFailed:
-        return StoreFailed(
-            f"{self.host} answers nothing at all, while {doing}; wake it, or take it away", code=str(Kind.UNREACHED)
-        )
+def _minded(call: Any, line: Line, doing: str) -> Any:
+    """What a call gives: it is waited for as long as the host answers anything, however slow it is."""
+    patience = SILENT_S
+    while True:
+        try:
+            return call.result(timeout=patience)
+        except grpc.FutureTimeoutError as error:
+            try:
+                line.ping(within_s=SILENT_S)
+            except TransvaseError:
+                call.cancel()
+                raise silent(line.host, doing) from error
+            patience *= 2
+
+
+def _alive(web: httpx.Client) -> bool:
+    try:
+        web.get(ALIVE, timeout=SILENT_S)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def _trusted(address: Address) -> ssl.SSLContext | bool:

@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from transvase.core.errors import StoreFailed
-
-from .failures import Kind
+from .failures import unreached
 
 STEADY_S: Final = 0.5
 """For how long a collection that was served is believed to be: a host that ends needs longer to answer anew."""
@@ -51,10 +49,7 @@ class Presence:
             if self._status(f"/schema/{collection}") == NOT_FOUND:
                 return True
             if now > end:
-                raise StoreFailed(
-                    f"{self._host} is being started and does not serve {collection} yet; do it again when it is ready",
-                    code=str(Kind.UNREACHED),
-                )
+                raise unreached(f"{self._host} is being started and does not serve {collection} yet; do it again later")
             time.sleep(_PAUSE_S)
 
 
