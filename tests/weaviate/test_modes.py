@@ -13,7 +13,9 @@ from typing import Final
 import pytest
 from transvase.adapters.weaviate.objects import filling as pouring
 from transvase.core.errors import StoreFailed
+from transvase.migrations import throttle
 from transvase.migrations.fill import fill
+from transvase.migrations.status import status
 from weaviate_gallows import small
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_server import Node, needed, node, place, running
@@ -118,22 +120,30 @@ def test_a_fill_waits_while_a_node_takes_no_writes_and_says_so(moody: Moody, wal
     assert_whole(walk)
 
 
-def test_a_fill_into_shards_that_are_read_only_fails_with_the_reason_and_goes_on_later(
-    walk: Walk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the server sets them when its disk is nearly full; nothing sets them back but a person."""
+def test_a_fill_into_shards_that_are_read_only_says_so_and_goes_on_by_itself(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the server sets them when its disk is nearly full; nothing sets them back but a person, who is shown why it waits."""
+    monkeypatch.setattr(pouring, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(throttle, "NOTED_S", 0.0)
     shadow = walk.store.alias(walk.alias).shadow
     assert shadow is not None
     shards(walk, shadow.name, "READONLY")
-    with monkeypatch.context() as patch:
-        patch.setattr(pouring, "PATIENCE_S", 1.0)
-        with pytest.raises(StoreFailed, match="read-only"):
-            walk.filled()
-    migration = walk.store.journal.load(walk.alias)
-    assert migration is not None
-    assert migration.phase == "shadowing"
-    shards(walk, shadow.name, "READY")
-    walk.filled()
+    waiting, said = threading.Event(), list[str]()
+
+    def progress(what: str, _done: int, _total: int) -> None:
+        said.append(what)
+        if what.startswith("waiting") and len(said) > 1:
+            waiting.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        filled = pool.submit(fill, walk.store, walk.alias, encoders=encoder, progress=progress)
+        assert waiting.wait(WAIT_S), said
+        assert "read-only" in str(status(walk.store, walk.alias).throttled_by)
+        assert not filled.done()
+        shards(walk, shadow.name, "READY")
+        outcome = filled.result(WAIT_S)
+    assert [one for one in said if one.startswith("waiting") and "read-only" in one]
+    assert outcome.migration.phase == "filled"
+    assert status(walk.store, walk.alias).throttled_by is None
     assert_whole(walk)
 
 

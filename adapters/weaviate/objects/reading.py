@@ -17,6 +17,7 @@ from uuid import UUID
 
 import numpy as np
 from transvase.adapters.weaviate.collections.shape import Shape, shape_of
+from transvase.adapters.weaviate.wire.failures import retrying
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
@@ -26,6 +27,8 @@ from .messages import Message, unpacked, vector_of, wanted
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
 
+PATIENCE_S: Final = 5.0
+"""How long a page is asked for again in silence, where time may mend what is in its way."""
 PAGE: Final = 1_000
 """Objects asked for at once; the server gives 10,000 at most, unless it is told otherwise."""
 KEYS_AT_ONCE: Final = 1_000
@@ -84,8 +87,17 @@ class Seen:
 def page(connection: Connection, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str = "") -> list[Seen]:
     """The next objects of the collection, or of its tenant, in key order; fewer than ``limit`` at the end only.
 
-    Superseded when the collection is gone, StoreFailed for a tenant that is not awake.
+    Superseded when the collection is gone, StoreFailed for a tenant that is not awake. A walk of many pages does not end because
+    the server wants to be left alone during one of them.
     """
+
+    def ask() -> list[Seen]:
+        return _page(connection, shape, lens, after=after, limit=limit, tenant=tenant)
+
+    return retrying(f"reading {shape.name}", ask, budget_s=PATIENCE_S)
+
+
+def _page(connection: Connection, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str) -> list[Seen]:
     asked = time.monotonic()
     if shape.plain:
         request = _request(shape, lens, tenant)
