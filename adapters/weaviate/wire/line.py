@@ -21,7 +21,7 @@ from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health
 
 from .address import Address, Host
 from .credentials import Badge, Credentials
-from .failures import asked_s, kind_said, refusal, silent, translated
+from .failures import Kind, asked_s, kind_said, refusal, silent, translated
 from .presence import NOT_FOUND, Presence, collection_of
 
 CONNECT_S: Final = 5.0
