@@ -1,7 +1,8 @@
-"""What one split gives away about another: queries asked again, in nearly the same words, in one family or one session.
+"""What one split gives away about another: queries asked again, in nearly the same words, in one family, session or source.
 
-A document that answers queries of two splits is no leak (it is so in most collections), and is only remarked. Nor are equal words
-of two queries that were declared to be of different families, as long as nothing answers both of them.
+A record's source counts like that of a query that it answers. A document that answers queries of two splits is no leak (it is
+so in most collections), and is only remarked, as is one text under two ids. Nor are equal words of two queries that were declared
+to be of different families, as long as nothing answers both of them, nor records of one source: whoever divided them knew.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from transvase.core.errors import UnknownName
-from transvase.core.evaluation.judged import Query, grades_path, read_grades, read_queries
-from transvase.core.likeness import near_duplicates, normal, tokens
+from transvase.core.evaluation.judged import Document, Query, grades_path, read_documents, read_grades, read_queries
+from transvase.core.likeness import first_alike, near_duplicates, normal, tokens
 
 from .kinship import category, labels
 
 ID, SAME, NEAR, FAMILY, SESSION, SOURCE = "query", "same text", "near text", "family", "session", "source"
 KINDS: Final = (ID, SAME, NEAR, FAMILY, SESSION, SOURCE)
-DOCUMENT, APART, CATEGORY = "document", "same words, declared apart", "source of many"
-REMARKS: Final = (DOCUMENT, APART, CATEGORY)
+DOCUMENT, COPY, CATEGORY = "document", "same answer text", "source of many"
+APART, SOURCE_APART = "same words, declared apart", "same source, declared apart"
+REMARKS: Final = (DOCUMENT, COPY, APART, SOURCE_APART, CATEGORY)
 
 EXAMPLES: Final = 5
 _ORDER: Final = ("train", "dev", "test")
@@ -77,7 +79,7 @@ class Leaks:
 def find_leaks(directory: Path, *, split: str | None = None) -> Leaks:
     """Look for leaks between the splits of a collection; with ``split``, only from train and dev into that one.
 
-    Reads queries and judgments, not the corpus. UnknownName where there is no judgment file, BadValue for a malformed one.
+    UnknownName where a file is missing, BadValue for a malformed one.
     """
     there = sorted(path.stem for path in (directory / "qrels").glob("*.tsv"))
     if not there or (split is not None and split not in there):
@@ -86,23 +88,52 @@ def find_leaks(directory: Path, *, split: str | None = None) -> Leaks:
         there = [name for name in there if name == split or name in _TAUGHT]
     queries = read_queries(directory)
     answers = {name: _answers(grades_path(directory, name)) for name in there}
-    return leaks_between(queries, answers, split=split)
+    named = {document for found in answers.values() for ids in found.values() for document in ids}
+    documents = [document for document in read_documents(directory) if document.id in named]
+    return leaks_between(queries, answers, documents=documents, split=split)
 
 
-def leaks_between(queries: Sequence[Query], answers: Mapping[str, Mapping[str, set[str]]], *, split: str | None = None) -> Leaks:
-    """The same for what has been read: ``answers`` is split → query id → ids of its answers (perhaps none)."""
-    search = _Search(queries, answers, split)
-    for kind, rows, shared in search.groups():
+def leaks_between(
+    queries: Sequence[Query],
+    answers: Mapping[str, Mapping[str, set[str]]],
+    *,
+    documents: Sequence[Document] = (),
+    split: str | None = None,
+) -> Leaks:
+    """The same for what has been read: ``answers`` is split → query id → ids of its answers (perhaps none).
+
+    ``documents``: those answers whose source and text are known.
+    """
+    search = _Search(queries, answers, split, documents)
+    for kind, rows, shared in (*search.groups(), *search.groups_by_source(), *search.groups_by_copies()):
         search.note(kind, rows, shared)
     search.compare_texts()
     return search.leaks()
 
 
+@dataclass(slots=True)
+class _Held:
+    """Rows of queries that share something, and the answers that they share it by; ``own`` are those that say so themselves."""
+
+    rows: dict[int, None] = field(default_factory=dict)
+    answers: set[str] = field(default_factory=set)
+    own: list[int] = field(default_factory=list)
+
+
 class _Search:
     """Collects, for each kind, which queries of a later split have kin in an earlier one."""
 
-    def __init__(self, queries: Sequence[Query], answers: Mapping[str, Mapping[str, set[str]]], split: str | None) -> None:
+    def __init__(
+        self,
+        queries: Sequence[Query],
+        answers: Mapping[str, Mapping[str, set[str]]],
+        split: str | None,
+        documents: Sequence[Document],
+    ) -> None:
         self._split = split
+        places = first_alike(document.content for document in documents)
+        self._first = {document.id: documents[place].id for document, place in zip(documents, places, strict=True)}
+        self._sources = {document.id: str(source) for document in documents if (source := document.metadata.get("source"))}
         self._splits = sorted(answers, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
         known = {query.id: query for query in queries}
         self._rows = [
@@ -120,10 +151,38 @@ class _Search:
         """Kind, rows and the value that they share, for everything that is compared by being equal."""
         held: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for row, (_, query, answers) in enumerate(self._rows):
-            for label in [(ID, query.id), *labels(query), *((DOCUMENT, answer) for answer in sorted(answers))]:
+            own = (label for label in labels(query) if label[0] != SOURCE)
+            for label in [(ID, query.id), *own, *((DOCUMENT, answer) for answer in sorted(answers))]:
                 held[label].append(row)
-        for (kind, value), rows in held.items():
-            yield CATEGORY if category(kind, len(rows), of=len(self._rows)) else kind, rows, value
+        yield from ((kind, rows, value) for (kind, value), rows in held.items())
+
+    def groups_by_source(self) -> Iterator[tuple[str, list[int], str]]:
+        """The same for sources, as a query itself or its answers name them; of one answer alone ``groups`` has the document."""
+        sources = defaultdict[str, _Held](_Held)
+        for row, (_, query, answers) in enumerate(self._rows):
+            if own := dict(labels(query)).get(SOURCE):
+                sources[own].own.append(row)
+                sources[own].rows[row] = None
+            for answer in sorted(answers & self._sources.keys()):
+                sources[self._sources[answer]].rows[row] = None
+                sources[self._sources[answer]].answers.add(answer)
+        for value, held in sources.items():
+            rows = list(held.rows)
+            if category(SOURCE, len(rows), of=len(self._rows)):
+                yield CATEGORY, rows, value
+                continue
+            yield SOURCE, held.own, value
+            if len(held.answers) + bool(held.own) > 1:
+                yield SOURCE_APART if all(self._rows[row][1].family for row in rows) else SOURCE, rows, value
+
+    def groups_by_copies(self) -> Iterator[tuple[str, list[int], str]]:
+        """The same for answers in the same words under several ids."""
+        copies = defaultdict[str, _Held](_Held)
+        for row, (_, _, answers) in enumerate(self._rows):
+            for answer in sorted(answers & self._first.keys()):
+                copies[self._first[answer]].rows[row] = None
+                copies[self._first[answer]].answers.add(answer)
+        yield from ((COPY, list(held.rows), value) for value, held in copies.items() if len(held.answers) > 1)
 
     def note(self, kind: str, rows: Sequence[int], shared: str) -> None:
         """Count the queries of these rows that have kin in an earlier split."""
@@ -162,9 +221,14 @@ class _Search:
             (place, query, answers), (other_place, other, other_answers) = self._rows[left], self._rows[right]
             if place == other_place or query.id == other.id:
                 continue
-            apart = query.family and other.family and query.family != other.family and not answers & other_answers
+            apart = query.family and other.family and query.family != other.family and not self._both(answers, other_answers)
             kind = APART if apart else SAME if self._normal[left] == self._normal[right] else NEAR
             self._couple(kind, left, right, shared="", places=(place, other_place))
+
+    def _both(self, answers: set[str], others: set[str]) -> bool:
+        """Whether one text answers both."""
+        first = self._first
+        return not {first.get(answer, answer) for answer in answers}.isdisjoint(first.get(answer, answer) for answer in others)
 
     def _couple(self, kind: str, left: int, right: int, *, shared: str, places: tuple[int, int]) -> None:
         if places[0] == places[1]:

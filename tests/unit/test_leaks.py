@@ -9,7 +9,7 @@ import pytest
 from gleanings import collection, sentence
 from transvase.cli.main import main
 from transvase.core.errors import UnknownName
-from transvase.core.evaluation import Query
+from transvase.core.evaluation import Document, Query
 from transvase.core.signal.leaks import FAMILY, ID, NEAR, SAME, SESSION, SOURCE, find_leaks, leaks_between
 
 LONG = "how do I reset the password of a user in the admin console"
@@ -74,6 +74,77 @@ def test_a_source_of_very_many_queries_is_a_category() -> None:
 
     assert not leaks.leaking
     assert leaks.remarks["source of many"] == 60
+
+
+def records(*sources: str | None, texts: tuple[str, ...] = ("one text", "another text")) -> list[Document]:
+    """The answers of the two, d1 and d2, of these sources."""
+    told = zip(("d1", "d2"), texts, sources, strict=True)
+    return [Document(name, "", text, {} if source is None else {"source": source}) for name, text, source in told]
+
+
+@pytest.mark.parametrize("queries", [({}, {}), ({}, {"family": "f"}), ({"source": "manual"}, {"family": "f"})])
+def test_records_of_one_source_are_a_leak(queries: tuple[dict[str, object], dict[str, object]]) -> None:
+    pair = two(Query("a", "one thing", queries[0]), Query("b", "something else", queries[1]))
+    leaks = leaks_between(pair, answers(), documents=records("manual", "manual"))
+
+    assert dict(leaks.leaks) == {SOURCE: 1}
+    assert leaks.examples[SOURCE][0].shared == "manual"
+    assert not leaks_between(pair, answers(), documents=records("manual", "guide")).leaking
+    assert not leaks_between(pair, answers(), documents=records("manual", None)).leaking
+
+
+def test_a_query_and_the_record_of_another_that_name_one_source_are_a_leak() -> None:
+    pair = two(Query("a", "one thing", {"source": "manual"}), Query("b", "something else", {}))
+
+    assert dict(leaks_between(pair, answers(), documents=records(None, "manual")).leaks) == {SOURCE: 1}
+
+
+def test_one_record_of_a_source_is_remarked_as_the_document_that_it_is() -> None:
+    pair = two(Query("a", "one thing", {}), Query("b", "something else", {}))
+    leaks = leaks_between(pair, answers(shared=True), documents=records("manual", None))
+
+    assert not leaks.leaking
+    assert dict(leaks.remarks) == {"document": 1}
+
+
+def test_records_of_one_source_under_queries_declared_apart_are_believed() -> None:
+    pair = two(Query("a", "one thing", {"family": "f"}), Query("b", "something else", {"family": "g"}))
+    leaks = leaks_between(pair, answers(), documents=records("manual", "manual"))
+
+    assert not leaks.leaking
+    assert dict(leaks.remarks) == {"same source, declared apart": 1}
+
+
+def test_a_source_of_the_records_of_very_many_queries_is_a_category() -> None:
+    queries = [Query(f"q{number}", sentence(number), {}) for number in range(120)]
+    splits = {"train": {f"q{n}": {f"d{n}"} for n in range(60)}, "test": {f"q{n}": {f"d{n}"} for n in range(60, 120)}}
+    documents = [Document(f"d{number}", "", f"text {number}", {"source": "forum"}) for number in range(120)]
+    leaks = leaks_between(queries, splits, documents=documents)
+
+    assert not leaks.leaking
+    assert dict(leaks.remarks) == {"source of many": 60}
+
+
+def test_one_text_under_two_ids_is_remarked_and_answers_both() -> None:
+    copies = records(None, None, texts=("Reset it.", "reset  it"))
+    plain = two(Query("a", "one thing", {}), Query("b", "something else", {}))
+    apart = two(Query("a", "print help", {"family": "ls"}), Query("b", "print help", {"family": "cat"}))
+
+    assert dict(leaks_between(plain, answers(), documents=copies).remarks) == {"same answer text": 1}
+    assert not leaks_between(plain, answers(), documents=copies).leaking
+    assert dict(leaks_between(apart, answers(), documents=copies).leaks) == {SAME: 1}
+
+
+def test_the_command_reads_sources_out_of_the_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    queries = [Query("a", "one thing", {}), Query("b", "something else", {})]
+    data = collection(tmp_path / "data", queries, {"train": {"a": ["d1"]}, "test": {"b": ["d2"]}})
+    lines = [json.loads(line) for line in (data / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = [json.dumps(line | {"metadata": {"source": "manual"}}) for line in lines]
+    assert main(["pairs", "leaks", "--data", str(data)]) == 0
+    (data / "corpus.jsonl").write_text("\n".join(told) + "\n", encoding="utf-8")
+
+    assert main(["pairs", "leaks", "--data", str(data)]) == 1
+    assert "source (1)" in capsys.readouterr().err
 
 
 def test_leaks_are_counted_by_query_of_the_later_split_and_kin_within_a_split_is_none() -> None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 
 from transvase.core.evaluation.judged import Document
-from transvase.core.likeness import normal
+from transvase.core.likeness import first_alike
 
 from .pairs import Pair
 
 
 def first_copies(documents: Sequence[Document]) -> dict[str, str]:
     """Document id → id of the first document in the same words: case, spacing and punctuation at the end tell nothing apart."""
-    first: dict[bytes, str] = {}
-    return {document.id: first.setdefault(_digest(document.content), document.id) for document in documents}
+    places = first_alike(document.content for document in documents)
+    return {document.id: documents[place].id for document, place in zip(documents, places, strict=True)}
 
 
 def merged(pairs: Iterable[Pair], first: Mapping[str, str]) -> tuple[Pair, ...]:
@@ -31,8 +30,3 @@ def merged(pairs: Iterable[Pair], first: Mapping[str, str]) -> tuple[Pair, ...]:
         if moved.weight > there.weight:
             kept[moved.query, moved.document] = moved
     return tuple(kept.values())
-
-
-def _digest(text: str) -> bytes:
-    """Of the text's words: a whole corpus is compared, and need not lie in memory twice."""
-    return blake2b(normal(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
