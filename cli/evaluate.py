@@ -156,15 +156,15 @@ def _shown(told: Told, leaks: str | None) -> RenderableType:
     evaluation = told.evaluation
     metrics = list(evaluation.models[evaluation.base])
     lines = [
-        [name, *(f"{scores.mean():.4f}" for scores in figures.values()), _against(evaluation, name)]
+        [told.row(name), *(f"{scores.mean():.4f}" for scores in figures.values()), _against(evaluation, name)]
         for name, figures in evaluation.runs.items()
     ]
-    heading = [f"{len(evaluation.queries)} queries", *metrics, f"{NDCG}: last model against it"]
+    heading = [f"{len(evaluation.queries)} queries", *metrics, f"{NDCG}, last against it"]
     shown: list[RenderableType] = [rows(heading, lines)]
-    shown += [f"{name}: {choice.fusion}" for name, choice in evaluation.fusions.items()]
+    shown += [f"{name}: {choice.why}" for name, choice in evaluation.fusions.items()]
     if found := evaluation.comparison:
         interval = f"95 % {found.ci_low:+.4f} … {found.ci_high:+.4f}, p = {found.p_value:.4f}"
-        shown.append(f"{found.metric}, last against first: {found.difference:+.4f} ({interval})")
+        shown.append(f"{found.metric}, last against first: {found.difference:+.4f} ({interval}{_kin(evaluation)})")
         shown += ["", _slices(evaluation)] if evaluation.contrasts else []
         shown += _examples("gained most", told.wins) + _examples("lost most", told.losses)
     if told.gates is not None:
@@ -177,6 +177,14 @@ def _shown(told: Told, leaks: str | None) -> RenderableType:
 def _against(evaluation: Evaluation, name: str) -> str:
     found = evaluation.against.get(name)
     return f"{found.difference:+.4f} ({found.ci_low:+.4f} … {found.ci_high:+.4f})" if found else ""
+
+
+def _kin(evaluation: Evaluation) -> str:
+    """How much less evidence there is than queries, where some are of one family."""
+    count = len(set(evaluation.families))
+    if count == 1 < len(evaluation.queries):
+        return "; all of one family, for which alone this speaks"
+    return f"; {count} families, each taken whole" if count < len(evaluation.queries) else ""
 
 
 def _slices(evaluation: Evaluation) -> RenderableType:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+_UNFOLDED: Final = 10_000
+"""Columns of a file or a pipe, which would fold the cells of a table at 80."""
 
 
 def emit(found: Mapping[str, object], as_json: bool, *, shown: RenderableType | None = None) -> None:
@@ -24,8 +28,11 @@ def emit(found: Mapping[str, object], as_json: bool, *, shown: RenderableType | 
 
 
 def say(shown: RenderableType) -> None:
-    """Write something for people, on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty()).print(shown)
+    """Write something for people, on stderr; lines are folded only where a terminal says how wide it is."""
+    if sys.stderr.isatty():
+        Console(stderr=True, highlight=False).print(shown)
+    else:
+        Console(stderr=True, highlight=False, soft_wrap=True, width=_UNFOLDED).print(shown)
 
 
 def facts(found: Mapping[str, object]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -50,6 +51,11 @@ class Told:
             return hybrid(self.called(name.removeprefix(hybrid(""))))
         short = Path(name).name if "/" in name and "://" not in name else name
         return short if [Path(other).name for other in self.evaluation.models].count(short) == 1 else name
+
+    def row(self, name: str) -> str:
+        """How a table names a run: of a hybrid whose figures are those of one list alone, it says which."""
+        choice = self.evaluation.fusions.get(name)
+        return f"{name} ({choice.alone} alone)" if choice and choice.alone else name
 
 
 def write(told: Told, path: Path) -> None:
@@ -133,7 +139,7 @@ def _runs(told: Told) -> str:
     best = max(found.runs, key=lambda name: found.runs[name][NDCG].mean())
     lines = []
     for name, figures in found.runs.items():
-        low, high = _interval(figures[NDCG])
+        low, high = _interval(figures[NDCG], found.families)
         colour = BEST if name == best else GOOD if name == found.candidate and _pair(told) else BASE
         lines.append(Bar(told.called(name), float(figures[NDCG].mean()), low, high, "", colour))
     text = (
@@ -201,22 +207,21 @@ def _figures(told: Told) -> str:
     metrics = list(found.models[found.base])
     head = "".join(f'<th class="number">{escape(metric)}</th>' for metric in metrics)
     rows = "".join(
-        f"<tr><td>{escape(name)}</td>"
+        f"<tr><td>{escape(told.row(name))}</td>"
         + "".join(f'<td class="number">{figures[metric].mean():.4f}</td>' for metric in metrics)
         + "</tr>"
         for name, figures in found.runs.items()
     )
-    notes = "; ".join(f"{name}: {choice.fusion}" for name, choice in found.fusions.items())
-    return _section("All figures", f"Fused as {notes}." if notes else "", f"<table><tr><th></th>{head}</tr>{rows}</table>")
+    notes = "; ".join(f"{told.called(name)}: {choice.why}" for name, choice in found.fusions.items())
+    return _section("All figures", f"{notes}." if notes else "", f"<table><tr><th></th>{head}</tr>{rows}</table>")
 
 
 def _footer(told: Told) -> str:
     found = told.evaluation
     return (
         f"<footer><p>Split {escape(found.split)}. Every record was compared with every question, nothing approximately. "
-        "Differences are paired by question: 95 % intervals by bootstrap over 10,000 draws, p-values by a sign-flip "
-        "permutation test, and "
-        "those of parts corrected for their number (Holm).</p></footer>\n"
+        "Differences are paired by question and take families of questions whole: 95 % intervals by bootstrap over 10,000 draws, "
+        "p-values by a sign-flip permutation test, those of parts corrected for their number (Holm).</p></footer>\n"
     )
 
 
@@ -231,9 +236,9 @@ def _card(name: str, value: str, more: str, *, tone: str = "") -> str:
     )
 
 
-def _interval(scores: Scores) -> tuple[float, float]:
-    found = compare(np.zeros(len(scores)), scores, metric=NDCG, rounds=2000)
-    return found.ci_low, found.ci_high
+def _interval(scores: Scores, families: Sequence[str]) -> tuple[float, float]:
+    found = compare(np.zeros(len(scores)), scores, metric=NDCG, families=families, rounds=2000)
+    return max(0.0, found.ci_low), min(1.0, found.ci_high)
 
 
 def _pair(told: Told) -> bool:

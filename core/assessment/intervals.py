@@ -1,7 +1,7 @@
-"""How sure a mean is when the queries come in families: whole families are drawn again, not single queries.
+"""How sure a figure is: the interval of a mean over families of queries, and whether a group fails more often than the rest.
 
-The percentile bootstrap over clusters (Cameron, Gelbach and Miller 2008): queries of one family fail together, and drawn one by
-one they would feign more evidence than there is. Also the exact test of a failure rate within a group against outside it.
+The interval draws whole families (``transvase.core.evaluation.resampling``); the test of a failure rate within a group against
+outside it is Fisher's, and exact.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.core.evaluation.resampling import grouped
 
 ROUNDS: Final = 4_000
-_CELLS: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,9 @@ class Interval:
 
 def interval(values: NDArray[np.float64], families: Sequence[str], *, seed: int = 1) -> Interval:
     """The mean of ``values``, one for each query, and its interval over ``families`` drawn with replacement."""
-    _, cluster = np.unique(np.asarray(families), return_inverse=True)
-    sums, sizes = np.bincount(cluster, weights=values), np.bincount(cluster).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    step = max(1, _CELLS // len(sums))
-    means = []
-    for start in range(0, ROUNDS, step):
-        drawn = rng.integers(0, len(sums), size=(min(step, ROUNDS - start), len(sums)))
-        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
+    found = grouped(values, families)
+    low, high = found.ends(found.drawn(np.random.default_rng(seed), rounds=ROUNDS))
+    return Interval(float(values.mean()), low, high)
 
 
 def fisher(inside: int, of_inside: int, outside: int, of_outside: int) -> float:

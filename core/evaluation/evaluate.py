@@ -11,6 +11,7 @@ from transvase.core.errors import BadValue
 from transvase.core.ports import Encoder, Progress
 
 from .comparison import Comparison, compare
+from .families import names as families_of
 from .fusion import DEPTH as DEEPEST
 from .fusion import Choice, Hits
 from .judged import Judged
@@ -35,6 +36,8 @@ class Evaluation:
     data: Judged
     split: str
     queries: tuple[str, ...]
+    families: tuple[str, ...]
+    """Of each query; differences are as sure as whole families make them."""
     models: Mapping[str, Mapping[str, Scores]]
     rankings: Mapping[str, Sequence[Sequence[str]]]
     slices: Mapping[str, Sequence[int]]
@@ -121,17 +124,22 @@ def evaluate(
     scored = {name: score(gains(ranking, grades), ks=ks) for name, ranking in rankings.items()}
     models = {name: scored[name] for name in encoders}
     names, parts = list(models), slices_of(data, lexical=index, trained=trained)
-    pair = (models[names[0]][NDCG], models[names[-1]][NDCG])
+    pair, kin = (models[names[0]][NDCG], models[names[-1]][NDCG]), families_of(data.queries)
     return Evaluation(
         data=data,
         split=split,
         queries=tuple(query.id for query in data.queries),
+        families=kin,
         models=models,
         rankings=rankings,
         slices=parts,
-        comparison=compare(*pair, metric=NDCG) if len(names) > 1 else None,
-        contrasts=contrasts(*pair, parts) if len(names) > 1 else {},
-        against={name: compare(figures[NDCG], pair[1], metric=NDCG) for name, figures in scored.items() if name != names[-1]},
+        comparison=compare(*pair, metric=NDCG, families=kin) if len(names) > 1 else None,
+        contrasts=contrasts(*pair, parts, families=kin) if len(names) > 1 else {},
+        against={
+            name: compare(figures[NDCG], pair[1], metric=NDCG, families=kin)
+            for name, figures in scored.items()
+            if name != names[-1]
+        },
         baselines={name: figures for name, figures in scored.items() if name not in models},
         fusions=fusions,
     )

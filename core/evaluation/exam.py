@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transvase.core.space import Role
 
+from .families import families, names
 from .judged import Document, Judged, Query
 from .metrics import NDCG, Scores, gains, score
 from .ranking import nearest
@@ -34,12 +35,14 @@ Encode = Callable[[Sequence[str], Role], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exam:
-    """Queries, the documents they are asked of, and the grades."""
+    """Queries, the documents they are asked of, the grades, and which queries are of one family."""
 
     queries: tuple[str, ...]
     documents: tuple[str, ...]
     identifiers: tuple[str, ...]
     grades: tuple[Mapping[str, float], ...]
+    families: tuple[str, ...]
+    """Of each query."""
 
     def mark(self, encode: Encode) -> Scores:
         """NDCG@10 of each query with this way of encoding."""
@@ -60,13 +63,14 @@ def whole(judged: Judged) -> Exam:
         documents=tuple(document.content for document in judged.documents),
         identifiers=tuple(document.id for document in judged.documents),
         grades=tuple(judged.grades[query.id] for query in judged.queries),
+        families=names(judged.queries),
     )
 
 
 def draw(validation: Judged, *, size: int, seed: int) -> Exam:
     """An exam of about ``size`` documents, on up to half as many queries, with all of their judged documents."""
     rng = random.Random(seed)  # noqa: S311  the draw has to be repeatable, not secret
-    queries = list(validation.queries)
+    queries, family_of = list(validation.queries), families(validation.queries)
     if len(queries) > min(MOST_QUERIES, size // 2):
         queries = rng.sample(queries, min(MOST_QUERIES, size // 2))
     kept = {document for query in queries for document in validation.grades[query.id]}
@@ -81,6 +85,7 @@ def draw(validation: Judged, *, size: int, seed: int) -> Exam:
         documents=tuple(document.content for document in documents),
         identifiers=tuple(document.id for document in documents),
         grades=tuple(validation.grades[query.id] for query in queries),
+        families=tuple(family_of[query.id] for query in queries),
     )
 
 

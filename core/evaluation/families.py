@@ -24,3 +24,9 @@ def families(queries: Sequence[Query]) -> dict[str, str]:
         if queries[left].family is None or queries[right].family is None
     ]
     return {query.id: queries[root].id for query, root in zip(queries, joined(len(queries), links), strict=True)}
+
+
+def names(queries: Sequence[Query]) -> tuple[str, ...]:
+    """The family of each query, in their order."""
+    family_of = families(queries)
+    return tuple(family_of[query.id] for query in queries)

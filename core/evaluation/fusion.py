@@ -10,8 +10,9 @@ in its weight.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from transvase.core.errors import BadValue
 from transvase.core.hybrid import DEPTH, LEAST_SHARE, depth
 
 from .comparison import ROUNDS, Comparison, compare
+from .families import names
 from .judged import Judged
 from .metrics import NDCG, Gains, Scores, gains, ndcg
 
@@ -70,14 +72,44 @@ class Choice:
     fused: float
     gain: Comparison
     queries: int
+    split: str
+    """Of these queries."""
+    folds: tuple[Fusion, ...] = ()
+    """What each part of the judged queries was fused by where they had to choose for each other; else all by ``fusion``."""
+
+    @property
+    def alone(self) -> str | None:
+        """``lexical`` or ``dense`` where the hybrid's own figures are those of that list and nothing was fused."""
+        served = {by.alone for by in self.folds or (self.fusion,)}
+        return served.pop() if len(served) == 1 else None
+
+    @property
+    def why(self) -> str:
+        """What the hybrid was fused by and what spoke for it, in words."""
+        gain = self.gain
+        told = f"{gain.difference:+.4f} ({gain.ci_low:+.4f} … {gain.ci_high:+.4f}) on {self.queries} queries of {self.split}"
+        if self.queries < LEAST:
+            reason = f"{self.queries} queries of {self.split} are too few to choose a weight"
+        elif self.fusion.alone is None:
+            reason = f"fusing gained {told}"
+        elif gain.difference > 0:
+            reason = f"fusing gained {told}, which may be chance"
+        else:
+            reason = f"fusing gained nothing: {told}"
+        if not self.folds:
+            return f"{self.fusion}: {reason}"
+        times = Counter(map(str, self.folds))
+        parts = ", ".join(f"{by} ×{count}" if count > 1 else by for by, count in times.items())
+        return f"{self.fusion} as all queries choose: {reason}; its figure has each part fused as the others chose ({parts})"
 
     def as_json(self) -> dict[str, object]:
-        """The weight of the words and the figures behind it."""
+        """The weight of the words, the figures behind it, and what they come to in words."""
         return {
             "lexical": self.fusion.lexical,
             "queries": self.queries,
             "ndcg": {"lexical": self.lexical, "dense": self.dense, "fused": self.fused},
             "gain": self.gain.as_json(),
+            "why": self.why,
         }
 
 
@@ -105,7 +137,8 @@ def choose_weight(lexical: Hits, dense: Hits, *, data: Judged, seed: int = 1) ->
     is best on the other folds (families whole); only where the mean of that lies above the better list alone, and would by
     chance in fewer than one case in twenty, is a fusion taken. Fewer than ``LEAST`` queries choose between the ends.
     """
-    return _choose(_trials(lexical, dense, data), _families(data), seed=seed, rounds=ROUNDS)
+    kin = _Kin.of(data)
+    return _choose(_trials(lexical, dense, data), kin, seed=seed, rounds=ROUNDS)
 
 
 def crossed(lexical: Hits, dense: Hits, *, data: Judged, k: int, seed: int = 1) -> tuple[NDArray[np.intp], Choice]:
@@ -113,29 +146,47 @@ def crossed(lexical: Hits, dense: Hits, *, data: Judged, k: int, seed: int = 1) 
 
     For a collection that has no validation split. Returns the rows as ``fuse`` does, and what all queries together choose.
     """
-    families, trials = _families(data), _trials(lexical, dense, data)
-    pool = _pool(lexical, dense)
-    rows = np.full((len(families), k), -1, dtype=np.intp)
-    for held in _folds(families, seed=seed):
-        others = np.setdiff1d(np.arange(len(families)), held)
-        if len(others):
-            by = _choose(trials[:, others], [families[at] for at in others], seed=seed, rounds=ROUNDS // 10).fusion
-        else:
-            by = ENDS[1]
+    kin, trials = _Kin.of(data), _trials(lexical, dense, data)
+    pool, folds = _pool(lexical, dense), list[Fusion]()
+    rows = np.full((len(data.queries), k), -1, dtype=np.intp)
+    for held in _folds(kin.parts, seed=seed):
+        others = np.setdiff1d(np.arange(len(rows)), held)
+        by = _choose(trials[:, others], kin.of_rows(others), seed=seed, rounds=ROUNDS // 10).fusion if len(others) else ENDS[1]
+        folds.append(by)
         found = pool.best(by.lexical, k=k)[1][held]
         rows[held[:, None], np.arange(found.shape[1])] = found
-    return rows, _choose(trials, families, seed=seed, rounds=ROUNDS)
+    return rows, replace(_choose(trials, kin, seed=seed, rounds=ROUNDS), folds=tuple(folds))
 
 
-def _choose(trials: NDArray[np.float64], families: Sequence[str], *, seed: int, rounds: int) -> Choice:
+@dataclass(frozen=True, slots=True)
+class _Kin:
+    """Of each query: what must stay in one fold, and its family."""
+
+    split: str
+    parts: tuple[str, ...]
+    families: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data: Judged) -> _Kin:
+        """Folds are of families; of queries where the families are too few for folds."""
+        families = names(data.queries)
+        enough = len(set(families)) >= 2 * FOLDS
+        return cls(data.split, families if enough else tuple(query.id for query in data.queries), families)
+
+    def of_rows(self, rows: NDArray[np.intp]) -> _Kin:
+        """The same for some of the queries."""
+        return _Kin(self.split, tuple(self.parts[row] for row in rows), tuple(self.families[row] for row in rows))
+
+
+def _choose(trials: NDArray[np.float64], kin: _Kin, *, seed: int, rounds: int) -> Choice:
     """From NDCG@10 of every candidate (rows: the two ends, then the fusions) on every query (columns)."""
     alone, fusions = trials[: len(ENDS)], trials[len(ENDS) :]
     end = int(alone.mean(axis=1)[1] >= alone.mean(axis=1)[0])
     fused = np.empty(trials.shape[1])
-    for held in _folds(families, seed=seed):
+    for held in _folds(kin.parts, seed=seed):
         taught = np.delete(fusions, held, axis=1)
         fused[held] = fusions[int(taught.mean(axis=1).argmax()) if taught.size else 0, held]
-    gain = compare(alone[end], fused, metric=NDCG, seed=seed, rounds=rounds)
+    gain = compare(alone[end], fused, metric=NDCG, families=kin.families, seed=seed, rounds=rounds)
     taken = len(fused) >= LEAST and gain.difference > 0 and gain.p_value < 2 * CHANCE
     return Choice(
         fusion=FUSIONS[int(fusions.mean(axis=1).argmax())] if taken else ENDS[end],
@@ -144,6 +195,7 @@ def _choose(trials: NDArray[np.float64], families: Sequence[str], *, seed: int, 
         fused=float(fused.mean()),
         gain=gain,
         queries=len(fused),
+        split=kin.split,
     )
 
 
@@ -219,16 +271,10 @@ def _scores(pool: _Pool, worth: Gains, weight: float) -> Scores:
     return ndcg(Gains(np.where(rows >= 0, np.take_along_axis(worth.found, columns, axis=1), 0.0), worth.ideal), 10)
 
 
-def _families(data: Judged) -> list[str]:
-    """What must not be divided: the family of each query, or the query itself where the families are too few for folds."""
-    names = [query.family or query.id for query in data.queries]
-    return names if len(set(names)) >= 2 * FOLDS else [query.id for query in data.queries]
-
-
-def _folds(families: Sequence[str], *, seed: int) -> list[NDArray[np.intp]]:
-    """Positions in up to ``FOLDS`` parts of like size that divide no family."""
-    order = sorted(range(len(families)), key=lambda at: (zlib.crc32(f"{seed} {families[at]}".encode()), families[at]))
-    starts = [at for at in range(1, len(order)) if families[order[at]] != families[order[at - 1]]]
+def _folds(parts: Sequence[str], *, seed: int) -> list[NDArray[np.intp]]:
+    """Positions in up to ``FOLDS`` folds of like size that divide no part."""
+    order = sorted(range(len(parts)), key=lambda at: (zlib.crc32(f"{seed} {parts[at]}".encode()), parts[at]))
+    starts = [at for at in range(1, len(order)) if parts[order[at]] != parts[order[at - 1]]]
     wanted = [fold * len(order) / FOLDS for fold in range(1, FOLDS)] if starts else []
     cuts = {starts[int(np.abs(np.array(starts) - at).argmin())] for at in wanted}
     return [np.sort(part) for part in np.split(np.array(order, dtype=np.intp), sorted(cuts))]

@@ -7,6 +7,7 @@ looking at those that are counted here; slices and guard look at the models them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,8 +67,10 @@ def better_than_hybrid(evaluation: Evaluation) -> Gate:
     runs, served = evaluation.runs, hybrid(evaluation.candidate)
     rivals = (BM25, evaluation.base, hybrid(evaluation.base))
     best = max(rivals, key=lambda name: runs[name][NDCG].mean())
-    found = compare(runs[best][NDCG], runs[served][NDCG], metric=NDCG)
-    alone = compare(runs[best][NDCG], runs[evaluation.candidate][NDCG], metric=NDCG)
+    found, alone = (
+        compare(runs[best][NDCG], runs[name][NDCG], metric=NDCG, families=evaluation.families)
+        for name in (served, evaluation.candidate)
+    )
     passed = found.ci_low > 0
     verdict = "better than" if passed else "worse than" if found.ci_high < 0 else "not shown to be better than"
     detail = (
@@ -114,12 +117,12 @@ def no_slice_fell(evaluation: Evaluation) -> Gate:
 def guard_held(guard: Evaluation) -> Gate:
     """The candidate on general questions: at most ``FORGOTTEN`` of NDCG@10 below the base."""
     _check(guard)
-    return held(guard.models[guard.base][NDCG], guard.models[guard.candidate][NDCG])
+    return held(guard.models[guard.base][NDCG], guard.models[guard.candidate][NDCG], families=guard.families)
 
 
-def held(base: Scores, candidate: Scores) -> Gate:
-    """The same from NDCG@10 of both models on the guard's questions."""
-    found = compare(base, candidate, metric=NDCG)
+def held(base: Scores, candidate: Scores, *, families: Sequence[str] | None) -> Gate:
+    """The same from NDCG@10 of both models on the guard's questions, and the family of each."""
+    found = compare(base, candidate, metric=NDCG, families=families)
     passed = found.difference >= -FORGOTTEN
     detail = (
         f"general questions {np.mean(base):.4f} → {np.mean(candidate):.4f}: {found.difference:+.4f} "

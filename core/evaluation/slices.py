@@ -71,13 +71,22 @@ def slices_of(data: Judged, *, lexical: Lexical | None, trained: Mapping[str, in
 
 
 def contrasts(
-    first: Scores, second: Scores, parts: Mapping[str, Sequence[int]], *, seed: int = 1, rounds: int = ROUNDS
+    first: Scores,
+    second: Scores,
+    parts: Mapping[str, Sequence[int]],
+    *,
+    families: Sequence[str],
+    seed: int = 1,
+    rounds: int = ROUNDS,
 ) -> dict[str, Contrast]:
-    """Second minus first on NDCG@10 for each slice, given both models' figures for all queries."""
-    found = {
-        name: compare(first[list(rows)], second[list(rows)], metric=NDCG, seed=seed, rounds=rounds)
-        for name, rows in parts.items()
-    }
+    """Second minus first on NDCG@10 for each slice, given both models' figures, and the families, of all queries.
+
+    A slice that is a single family is asked about that family: there its queries count one by one.
+    """
+    found = {}
+    for name, rows in parts.items():
+        at, kin = list(rows), [families[row] for row in rows]
+        found[name] = compare(first[at], second[at], metric=NDCG, families=kin, seed=seed, rounds=rounds)
     corrected = holm([one.p_value for one in found.values()])
     return {name: Contrast(len(parts[name]), found[name], p) for name, p in zip(found, corrected, strict=True)}
 

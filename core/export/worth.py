@@ -58,7 +58,7 @@ def worth(exam: Exam, original: Encoder, variant: Encoder, *, asked_of: str, pro
         documents=len(exam.documents),
         overlap=float(np.mean(kept)),
         ndcg=float(before.mean()),
-        change=compare(before, after, metric=NDCG),
+        change=compare(before, after, metric=NDCG, families=exam.families),
     )
 
 

@@ -2,19 +2,19 @@
 
 A smaller change is a cheaper migration, so among rungs that cannot be told apart the one is taken whose migration is
 cheapest. "Cannot be told apart" is the rule of one standard error (Breiman et al. 1984): the best is ahead by no more than
-one standard error of the difference, measured on the same queries.
+one standard error of the difference, measured on the same queries and from family to family: queries of one family are no
+evidence apart from each other.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import numpy as np
 from transvase.core.evaluation.metrics import Scores
+from transvase.core.evaluation.resampling import grouped
 
 GUARD_LOSS: Final = 0.01
 """The most NDCG@10 that a kept model may lose on the general guard."""
@@ -80,26 +80,24 @@ def holds(guard: float | None, before: float | None) -> bool:
     return guard is None or before is None or before - guard <= GUARD_LOSS
 
 
-def choose(base: Standing, tried: Sequence[Standing]) -> Standing:
+def choose(base: Standing, tried: Sequence[Standing], *, families: Sequence[str] | None) -> Standing:
     """The standing to keep: of those within noise of the best the one with the cheapest migration, then the best mean.
 
-    Only what beats the base on validation and has no fault is looked at; the base itself where nothing does.
+    Only what beats the base on validation and has no fault is looked at; the base itself where nothing does. ``families`` names
+    that of each validation query.
     """
     better = [standing for standing in tried if not standing.fault and standing.mean > base.mean]
     if not better:
         return base
     best = max(better, key=lambda standing: standing.mean)
-    near = [standing for standing in better if not ahead(best.scores, standing.scores)]
+    near = [standing for standing in better if not ahead(best.scores, standing.scores, families=families)]
     return min(near, key=lambda standing: (_COST[standing.migration], -standing.mean))
 
 
-def ahead(first: Scores, second: Scores) -> bool:
+def ahead(first: Scores, second: Scores, *, families: Sequence[str] | None) -> bool:
     """True where the first marks are better by more than one standard error of the difference over the same queries."""
-    differences = first - second
-    if len(differences) < 2:
-        return bool(differences.sum() > 0)
-    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
-    return float(differences.mean()) > error
+    found = grouped(first - second, families)
+    return found.mean > (found.error if len(first) > 1 else 0.0)
 
 
 def worth_climbing(tried: Sequence[Standing], base: Standing, *, rung: Rung) -> bool:

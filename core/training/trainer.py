@@ -57,7 +57,7 @@ def _made(settings: TrainSettings, *, clock: Clock, device: str | None, progress
     with complete_or_absent(settings.out) as directory:
         shop = set_up(settings, clock=clock, device=device, progress=progress)
         tried = climb(shop)
-        kept = choose(shop.base, tried)
+        kept = choose(shop.base, tried, families=shop.exam.families)
         progress("write", 0, 1)
         space = write_model(shop, kept, directory)
         trained = _report(shop, kept, tried, space=space)
@@ -73,13 +73,14 @@ def _made(settings: TrainSettings, *, clock: Clock, device: str | None, progress
 
 
 def _report(shop: Workshop, kept: Standing, tried: list[Standing], *, space: str) -> Trained:
-    comparison = compare(shop.base.scores, kept.scores, metric=NDCG, seed=shop.settings.seed)
+    surely = ahead(kept.scores, shop.base.scores, families=shop.exam.families)
+    comparison = compare(shop.base.scores, kept.scores, metric=NDCG, families=shop.exam.families, seed=shop.settings.seed)
     before = shop.base.guard
     return Trained(
         out=shop.settings.out,
         space=space,
-        promote=kept is not shop.base and ahead(kept.scores, shop.base.scores),
-        note=_note(shop.base, kept, comparison, tried),
+        promote=kept is not shop.base and surely,
+        note=_note(kept, comparison, tried, surely=surely),
         rung=kept.rung,
         migration=kept.migration,
         alpha=kept.alpha,
@@ -117,7 +118,7 @@ def _portioned(shop: Workshop) -> list[str]:
     return [f"out of memory in encoding: texts were encoded {size} at a time"] if size < Portion().size else []
 
 
-def _note(base: Standing, kept: Standing, comparison: Comparison, tried: list[Standing]) -> str:
+def _note(kept: Standing, comparison: Comparison, tried: list[Standing], *, surely: bool) -> str:
     if kept.rung is None:
         if not tried:
             return "Do not promote: nothing was trained (the notes say why); this is the base, unchanged."
@@ -126,7 +127,7 @@ def _note(base: Standing, kept: Standing, comparison: Comparison, tried: list[St
         return f"Do not promote: {why} on validation; this is the base, unchanged."
     gained = f"NDCG@10 on validation {comparison.difference:+.3f} (95 % {comparison.ci_low:+.3f} … {comparison.ci_high:+.3f})"
     way = f"{kept.rung} (moving to it takes: {kept.migration})"
-    if not ahead(kept.scores, base.scores):
+    if not surely:
         return f"Do not promote {way}: {gained}: not even one standard error; it is written for you to evaluate on more queries."
     if comparison.ci_low <= 0:
         return f"{way}: {gained}: within noise, so evaluate on held-out queries before you promote it."

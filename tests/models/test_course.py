@@ -44,6 +44,7 @@ def course(directory: Path, marks: Sequence[np.ndarray], *, patience: int = 5) -
         evaluations=len(marks),
         patience=patience,
         best=np.zeros(100),
+        families=None,
     )
 
 

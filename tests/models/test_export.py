@@ -167,7 +167,7 @@ def test_an_export_says_what_was_measured(tiny: Path, tmp_path: Path) -> None:
 
     texts = tuple(f"{word} {number}" for word in ("valve", "gasket", "invoice") for number in range(10))
     names = tuple(map(str, range(len(texts))))
-    exam = Exam(texts, texts, names, tuple({name: 1.0} for name in names))
+    exam = Exam(texts, texts, names, tuple({name: 1.0} for name in names), names)
     asked = Trial(exam=exam, asked_of="made-up texts", most_loss=1.0)
     result = export(str(tiny), tmp_path / "out", precision=Precision.INT8, trial=asked, progress=silent)
     assert result.worth is not None

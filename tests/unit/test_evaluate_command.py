@@ -170,6 +170,29 @@ def test_without_a_validation_split_no_query_has_a_say_in_its_own_figure(
     assert json.loads(out)["comparison"] is None
     assert "last against first" in shown
     assert "gained most" in shown
+    assert "as all queries choose" in shown
+    assert "each part fused as the others chose" in shown
+
+
+def test_a_hybrid_that_is_one_list_alone_is_called_so_and_a_pipe_folds_no_line(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten judged queries of a validation split that is too small choose for themselves, and too few to choose a weight."""
+    monkeypatch.setenv("COLUMNS", "80")
+    small = write(tmp_path / "small", seed=5)
+    for split, kept in (("dev", 5), ("test", 15)):
+        path = small / "qrels" / f"{split}.tsv"
+        path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[: kept + 1]), encoding="utf-8")
+    status, _, shown = run("--data", small, "short", "whole", "--k", 20)
+    table = {line.split("  ")[0]: line for line in shown.splitlines()}
+
+    assert status == 0
+    assert "15 queries of test are too few to choose a weight" in shown
+    named = next(line for name, line in table.items() if name.startswith("hybrid whole (") and name.endswith(" alone)"))
+    alone = table["bm25" if "lexical" in named else "whole"]
+    assert named.split()[4:12] == alone.split()[1:9], "its figures are that list's"
+    assert re.search(r"[-+]\d\.\d{4} \([-+]\d\.\d{4} … [-+]\d\.\d{4}\)$", named.rstrip()), "the interval stands on its line"
+    assert len(table["short"]) > 80
 
 
 @pytest.mark.parametrize(

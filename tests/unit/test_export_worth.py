@@ -10,7 +10,7 @@ from transvase.core.export.trial import draw_trial
 from transvase.core.export.worth import hold, worth
 
 TEXTS = tuple(f"record {number}" for number in range(40))
-EXAM = Exam(TEXTS, TEXTS, tuple(map(str, range(40))), tuple({str(number): 1.0} for number in range(40)))
+EXAM = Exam(TEXTS, TEXTS, tuple(map(str, range(40))), tuple({str(number): 1.0} for number in range(40)), TEXTS)
 
 
 class Forgetful(HashEncoder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue
@@ -109,6 +111,46 @@ def test_a_gain_that_chance_explains_is_not_taken() -> None:
         taken += choose_weight((rows, scores), other, data=data).fusion.alone is None
 
     assert taken <= 2
+
+
+def test_a_choice_says_what_its_figures_come_to() -> None:
+    """A gain that was seen and not believed must not look like the hybrid's own figure; nor must one list look like two."""
+    data, rng = collection(60), np.random.default_rng(1)
+    good, other, noise = (ranked(data, rng, strength=strength) for strength in (2.0, 2.0, 0.0))
+    taken, left = choose_weight(good, other, data=data), choose_weight(noise, good, data=data)
+    few = choose_weight(*(ranked(collection(10), rng, strength=2) for _ in range(2)), data=collection(10))
+    across = crossed(noise, good, data=data, k=10)[1]
+
+    assert taken.alone is None
+    assert taken.why.startswith(f"{taken.fusion}: fusing gained +0.")
+    assert "on 60 queries of dev" in taken.why
+    assert left.alone == across.alone == "dense"
+    assert left.fused > left.dense
+    assert left.why.startswith("dense alone: fusing gained +0.")
+    assert left.why.endswith("on 60 queries of dev, which may be chance")
+    assert left.as_json()["why"] == left.why
+    assert "10 queries of dev are too few" in few.why
+    assert across.why.endswith("its figure has each part fused as the others chose (dense alone ×5)")
+    assert replace(left, gain=replace(left.gain, difference=-0.008)).why.startswith("dense alone: fusing gained nothing: -0.0080")
+
+
+def test_folds_that_chose_differently_are_no_list_alone() -> None:
+    data, rng = collection(60), np.random.default_rng(1)
+    choice = choose_weight(ranked(data, rng, strength=0.0), ranked(data, rng, strength=2.0), data=data)
+    mixed = replace(choice, folds=(Fusion(lexical=0.0), Fusion(lexical=0.1), Fusion(lexical=0.0)))
+
+    assert (choice.alone, mixed.alone) == ("dense", None)
+    assert mixed.why.endswith("(dense alone ×2, lexical=0.1)")
+
+
+def test_a_gain_of_few_families_is_not_taken() -> None:
+    """The gain of fusing that 200 single queries prove is none to be sure of where they are 3 families."""
+    single, rng = collection(200), np.random.default_rng(1)
+    lists = [ranked(single, rng, strength=2.0) for _ in range(2)]
+    asked = tuple(replace(query, metadata={"family": row % 3}) for row, query in enumerate(single.queries))
+
+    assert choose_weight(*lists, data=single).fusion.alone is None
+    assert choose_weight(*lists, data=replace(single, queries=asked)).fusion.alone is not None
 
 
 def test_few_queries_choose_only_between_the_lists() -> None:

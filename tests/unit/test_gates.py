@@ -27,20 +27,28 @@ DATA = Judged(
 )
 
 
-def evaluation(models: Mapping[str, Scores], *, baselines: Mapping[str, Scores] | None = None, rounds: int = 1000) -> Evaluation:
+def evaluation(
+    models: Mapping[str, Scores],
+    *,
+    baselines: Mapping[str, Scores] | None = None,
+    rounds: int = 1000,
+    families: tuple[str, ...] | None = None,
+) -> Evaluation:
     first, last = next(iter(models.values())), list(models.values())[-1]
-    compared = compare(first, last, metric=NDCG, rounds=rounds)
+    kin = families or tuple(query.id for query in DATA.queries)
+    compared = compare(first, last, metric=NDCG, families=kin, rounds=rounds)
     fusion = Fusion(lexical=0.5)
-    choice = Choice(fusion=fusion, lexical=0.5, dense=0.5, fused=0.5, gain=compared, queries=100)
+    choice = Choice(fusion=fusion, lexical=0.5, dense=0.5, fused=0.5, gain=compared, queries=100, split="dev")
     return Evaluation(
         data=DATA,
         split="test",
         queries=tuple(query.id for query in DATA.queries),
+        families=kin,
         models={name: {NDCG: scores} for name, scores in models.items()},
         rankings={name: ranked(scores) for name, scores in models.items()},
         slices=PARTS,
         comparison=compared,
-        contrasts=contrasts(first, last, PARTS, rounds=rounds),
+        contrasts=contrasts(first, last, PARTS, families=kin, rounds=rounds),
         baselines={name: {NDCG: scores} for name, scores in (baselines or {}).items()},
         fusions={name: choice for name in baselines or {} if name != "bm25"},
     )
@@ -115,6 +123,20 @@ def test_the_candidate_as_served_has_to_beat_the_best_of_what_is_there(gain: flo
     assert "without BM25" in gate.detail
 
 
+def test_a_gain_of_one_family_in_four_does_not_pass() -> None:
+    """The interval of single queries lies above zero; who draws whole families sees four figures, and one of them decides."""
+    base = np.full(QUERIES, 0.5)
+    tuned = base + np.repeat([0.4, 0.0, 0.0, 0.0], QUERIES // 4)
+    baselines = {"bm25": base - 0.2, "hybrid base": base, "hybrid tuned": tuned}
+    models, kin = {"base": base, "tuned": tuned}, tuple(f"f{row // 100}" for row in range(QUERIES))
+
+    assert better_than_hybrid(evaluation(models, baselines=baselines)).passed
+    assert not better_than_hybrid(evaluation(models, baselines=baselines, families=kin)).passed
+    assert no_slice_fell(evaluation({"base": tuned, "tuned": base}, families=kin)).passed is False, (
+        "each slice is one family here"
+    )
+
+
 def test_beating_the_model_is_not_enough_where_words_alone_answer_better() -> None:
     base, tuned = figures(np.random.default_rng(3), gain=0.1)
     baselines = {"bm25": np.ones(QUERIES), "hybrid base": base, "hybrid tuned": tuned}
@@ -126,7 +148,7 @@ def test_beating_the_model_is_not_enough_where_words_alone_answer_better() -> No
 
 @pytest.mark.parametrize(("loss", "passes"), [(0.0, True), (0.0099, True), (0.0101, False), (-0.2, True)])
 def test_the_guard_may_lose_a_hundredth_and_no_more(loss: float, passes: bool) -> None:
-    gate = held(np.full(100, 0.7), np.full(100, 0.7 - loss))
+    gate = held(np.full(100, 0.7), np.full(100, 0.7 - loss), families=None)
 
     assert gate.passed is passes
     assert gate.measured == pytest.approx(-loss)

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from transvase.core.training.ladder import Rung, Standing, choose, worth_climbing
+from transvase.core.evaluation.resampling import grouped
+from transvase.core.training.ladder import Rung, Standing, ahead, choose, worth_climbing
 from transvase.core.training.weights.forgetting import best_of, sweep
 
 NOISE = np.random.default_rng(1).normal(0, 0.1, 400)
@@ -25,25 +26,47 @@ def test_of_rungs_within_noise_the_cheapest_migration_is_taken() -> None:
     """The standard error of the differences is 0.1 / sqrt(400) = 0.005: 0.004 is within it."""
     tried = [at(0.556, Rung.QUERY), at(0.557, Rung.BOTH, noise=1.0), at(0.560, Rung.TUNE, noise=1.0)]
 
-    assert choose(BASE, tried).rung is Rung.QUERY
+    assert choose(BASE, tried, families=None).rung is Rung.QUERY
 
 
 def test_a_gain_beyond_noise_is_worth_a_dearer_migration() -> None:
     tried = [at(0.55, Rung.QUERY), at(0.551, Rung.BOTH), at(0.56, Rung.TUNE, noise=1.0)]
 
-    assert choose(BASE, tried).rung is Rung.TUNE
+    assert choose(BASE, tried, families=None).rung is Rung.TUNE
+
+
+def test_what_one_family_gains_is_no_gain_beyond_noise() -> None:
+    """The dearer rung is ahead by 0.02, all of it from one family in ten; as single queries that is thrice the standard error."""
+    families = [f"f{row // 40}" for row in range(400)]
+    dear = at(0.52, Rung.TUNE)
+    dear.scores[:40] += 0.2
+    cheap = at(0.52, Rung.QUERY)
+
+    assert ahead(dear.scores, cheap.scores, families=None)
+    assert not ahead(dear.scores, cheap.scores, families=families)
+    assert choose(BASE, [cheap, dear], families=None).rung is Rung.TUNE
+    assert choose(BASE, [cheap, dear], families=families).rung is Rung.QUERY
+    assert best_of([cheap, dear], families=families) is cheap
+
+
+def test_the_error_over_families_of_one_is_that_of_single_queries() -> None:
+    found = grouped(NOISE, None)
+
+    assert found.error == pytest.approx(NOISE.std(ddof=1) / 20)
+    assert grouped(NOISE, [f"f{row}" for row in range(400)]).error == found.error
+    assert grouped(np.repeat(NOISE, 4), [f"f{row // 4}" for row in range(1600)]).error == pytest.approx(found.error)
 
 
 def test_within_one_cost_of_migration_the_better_mean_is_taken() -> None:
     tried = [at(0.560, Rung.TUNE, noise=1.0), at(0.561, Rung.SECOND)]
 
-    assert choose(BASE, tried).rung is Rung.SECOND
+    assert choose(BASE, tried, families=None).rung is Rung.SECOND
 
 
 def test_what_does_not_beat_the_base_or_has_a_fault_is_never_taken() -> None:
-    assert choose(BASE, [at(0.5, Rung.QUERY), at(0.49, Rung.TUNE)]) is BASE
-    assert choose(BASE, [at(0.52, Rung.QUERY), at(0.9, Rung.TUNE, fault="collapsed")]).rung is Rung.QUERY
-    assert choose(BASE, []) is BASE
+    assert choose(BASE, [at(0.5, Rung.QUERY), at(0.49, Rung.TUNE)], families=None) is BASE
+    assert choose(BASE, [at(0.52, Rung.QUERY), at(0.9, Rung.TUNE, fault="collapsed")], families=None).rung is Rung.QUERY
+    assert choose(BASE, [], families=None) is BASE
 
 
 def test_a_second_pass_needs_a_first_that_gained() -> None:
@@ -71,21 +94,21 @@ def test_the_sweep_ends_at_once_where_the_guard_holds_and_less_change_gains_less
     tried = swept({1.0: 0.6, 0.75: 0.59}, {1.0: 0.695})
 
     assert [standing.alpha for standing in tried] == [1.0]
-    assert best_of(tried).fault == ""
+    assert best_of(tried, families=None).fault == ""
 
 
 def test_a_model_that_forgets_is_taken_back_towards_the_base_until_the_guard_holds() -> None:
     tried = swept({1.0: 0.6, 0.75: 0.59, 0.5: 0.57, 0.25: 0.53}, {1.0: 0.6, 0.75: 0.66, 0.5: 0.691, 0.25: 0.7})
 
     assert [(standing.alpha, bool(standing.fault)) for standing in tried] == [(1.0, True), (0.5, False)]
-    assert best_of(tried).alpha == 0.5
+    assert best_of(tried, families=None).alpha == 0.5
     assert "guard lost 0.100" in tried[0].fault
 
 
 def test_the_point_that_gains_most_is_kept_where_several_hold() -> None:
     tried = swept({1.0: 0.6, 0.75: 0.62, 0.5: 0.61}, {1.0: 0.7, 0.75: 0.7})
 
-    assert best_of(tried).alpha == 0.75
+    assert best_of(tried, families=None).alpha == 0.75
 
 
 def test_what_is_within_noise_of_the_best_gives_way_to_what_was_trained_in_full() -> None:
@@ -93,14 +116,14 @@ def test_what_is_within_noise_of_the_best_gives_way_to_what_was_trained_in_full(
     tried = [Standing(rung=Rung.TUNE, scores=marks, guard=None, alpha=alpha, step=1) for alpha, marks in noisy.items()]
 
     assert tried[1].mean > tried[0].mean
-    assert best_of(tried).alpha == 1.0
+    assert best_of(tried, families=None).alpha == 1.0
 
 
 def test_nothing_is_sound_where_every_point_forgets() -> None:
     tried = swept(dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.6), dict.fromkeys((1.0, 0.75, 0.5, 0.25), 0.5))
 
     assert all(standing.fault for standing in tried)
-    assert choose(BASE, [best_of(tried)]) is BASE
+    assert choose(BASE, [best_of(tried, families=None)], families=None) is BASE
 
 
 @pytest.mark.parametrize(("guards", "asked"), [((0.7, 0.7), 1), ((0.6, 0.695), 2)])
@@ -153,7 +176,7 @@ def test_with_room_for_one_step_back_the_sweep_goes_where_the_guard_probably_hol
 
 
 def test_without_a_guard_nothing_is_held_against_a_model() -> None:
-    assert best_of(swept({1.0: 0.6, 0.75: 0.5}, {}, before=None)).fault == ""
+    assert best_of(swept({1.0: 0.6, 0.75: 0.5}, {}, before=None), families=None).fault == ""
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])

@@ -82,7 +82,7 @@ def adapt(shop: Workshop, rung: Rung) -> Standing:
     for standing in tried:
         shop.run.log("standing", standing.as_json())
     shop.facts |= {f"{rung} pairs": len(_pairs(shop))}
-    return best_of(tried)
+    return best_of(tried, families=shop.exam.families)
 
 
 def fitted_matrix(shop: Workshop, kept: Standing) -> NDArray[np.float32]:

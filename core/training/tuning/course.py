@@ -39,6 +39,8 @@ class Course:
     evaluations: int
     patience: int
     best: Scores
+    families: tuple[str, ...] | None
+    """Of the validation queries, of which marks within noise of each other are told."""
     curve: list[CurvePoint] = field(default_factory=list)
     best_step: int = 0
     asked: int = 0
@@ -75,7 +77,7 @@ class Course:
             self.log("validation", asdict(point))
             if self.peak is None or scores.mean() > self.bar:
                 self.peak = scores
-            if not ahead(self.peak, scores):
+            if not ahead(self.peak, scores, families=self.families):
                 write_weights(learner.weights(), self.directory / BEST)
                 self.best, self.best_step = scores, step
         since = [earlier.ndcg for earlier in self.curve[-self.patience :]]

@@ -108,6 +108,7 @@ def _taught(shop: Workshop, order: Order, table: Table, *, start: dict[str, Any]
         evaluations=exams,
         patience=shop.settings.patience,
         best=shop.base.scores,
+        families=shop.exam.families,
     )
     if not course.recover(None):
         extras = Extras(guide=_guide(shop, table), teacher=_taught_by(shop, table))
@@ -183,4 +184,4 @@ def _swept(shop: Workshop, rung: Rung, course: Course, *, further: bool) -> Stan
     )
     for standing in tried:
         shop.run.log("standing", standing.as_json())
-    return best_of(tried)
+    return best_of(tried, families=shop.exam.families)

@@ -71,14 +71,14 @@ def _bearable(alpha: float, lost: float) -> float:
     return alpha * math.sqrt(GUARD_LOSS / lost)
 
 
-def best_of(tried: Sequence[Standing]) -> Standing:
+def best_of(tried: Sequence[Standing], *, families: Sequence[str] | None) -> Standing:
     """Of the sound ones that are within one standard error of the best the one nearest to what was trained.
 
     As with checkpoints, the highest of a few noisy marks is no reason to give up what was learnt. Where none is sound, the one
     that gains most.
     """
     best = max(tried, key=lambda standing: (not standing.fault, standing.mean))
-    near = [one for one in tried if bool(one.fault) == bool(best.fault) and not ahead(best.scores, one.scores)]
+    near = [one for one in tried if bool(one.fault) == bool(best.fault) and not ahead(best.scores, one.scores, families=families)]
     return best if best.fault else max(near, key=lambda standing: standing.alpha)
 
 
