@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -34,6 +35,18 @@ def follower(nodes: Sequence[Node]) -> Node:
     """A node that does not lead, and is not the one that the application uses."""
     leads = leader(nodes)
     return next(node for node in nodes[1:] if node is not leads)
+
+
+@contextmanager
+def away(node: Node, nodes: Sequence[Node]) -> Iterator[None]:
+    """The node is down meanwhile, and serves again afterwards with all the others."""
+    node.stop()
+    try:
+        yield
+    finally:
+        node.start()
+        node.wait()
+    whole(nodes)
 
 
 def whole(nodes: Sequence[Node]) -> None:

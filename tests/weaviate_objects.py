@@ -220,14 +220,16 @@ def applied(node: Node, *, key: str = "") -> Iterator[Application]:
 
 
 @contextmanager
-def plotted(node: Node, folder: Path, *, vector_name: str = "", text: str = "body", **schema: Any) -> Iterator[Plot]:
+def plotted(
+    node: Node, folder: Path, *, url: str = "", vector_name: str = "", text: str = "body", **schema: Any
+) -> Iterator[Plot]:
     """Two empty collections of one schema, the second with a fence, under an alias whose writes are captured."""
     number = next(_numbers)
     names = (f"Docs{number}", f"Docs{number}_2")
     common = {"text": text, "metric": "cosine", "form": "float32"}
     live = Declaration(name=names[0], space=OLD.space, encoder="old", width=WIDTH, adopted=True, **common)
     shadow = Declaration(name=names[1], space=NEW.space, encoder="new", width=WIDTH + 1, **common)
-    connection = connected(Address.parse(node.url))
+    connection = connected(Address.parse(url or node.url))
     ledger = connect(folder / f"{number}.sqlite")
     try:
         with applied(node) as application:

@@ -258,11 +258,15 @@ def one_node() -> Iterator[Node]:
 
 
 @contextmanager
-def three_nodes() -> Iterator[Sequence[Node]]:
-    """A cluster of three; skips without a binary."""
+def three_nodes(settings: Mapping[str, str] | None = None) -> Iterator[Sequence[Node]]:
+    """A cluster of three, with further environment variables; skips without a binary."""
     program = needed()
-    with place() as folder, running(cluster(program, folder=folder)) as nodes:
-        yield nodes
+    with place() as folder:
+        made = cluster(program, folder=folder)
+        for one in made:
+            one.env.update(settings or {})
+        with running(made) as nodes:
+            yield nodes
 
 
 def _pairs(count: int) -> list[int]:

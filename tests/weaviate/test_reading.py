@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from transvase.adapters.weaviate.collections.shape import shape_of
-from transvase.adapters.weaviate.objects.reading import Lens, fetch, page, pages
+from transvase.adapters.weaviate.objects.copies import fetch, pages
+from transvase.adapters.weaviate.objects.reading import Lens, page
 from transvase.core.errors import Superseded, UnknownName
 from weaviate_objects import NEW, OLD, WIDTH, Plot, collection, encoded, plotted, text_property, uid, vector
-from weaviate_server import Node, three_nodes
+from weaviate_server import Node
 
 pytestmark = pytest.mark.weaviate
 
@@ -195,25 +196,3 @@ def test_vectors_come_back_as_they_were_written(plot: Plot) -> None:
     keys, found = plot.index(plot.live).vectors([])
     assert found is not None
     assert (keys, found.matrix.shape) == ([], (0, WIDTH))
-
-
-@pytest.mark.timeout(300)
-def test_replicas_are_read_and_written_by_a_majority(tmp_path: Path) -> None:
-    """Three copies on three nodes: pages, keys, references, payments and walks ask for more than one of them."""
-    schema = {"replicationConfig": {"factor": 3}, "shardingConfig": {"desiredCount": 3}}
-    with three_nodes() as nodes, plotted(nodes[1], tmp_path, **schema) as plot:
-        shape = shape_of(plot.connection, plot.live.site)
-        assert shape.copies == 3
-        keys = many(plot, 60)
-        found = [one.key for some in pages(plot.connection, plot.live.site, Lens(""), limit=7) for one in some]
-        assert found == keys
-        assert sorted(fetch(plot.connection, shape, Lens(""), keys[:9])) == keys[:9]
-        index = plot.index(plot.shadow)
-        assert plot.fill(index) == 60
-        plot.application.delete(plot.live.site, uid(3))
-        plot.write(4, "edited")
-        assert index.owe() == 2
-        assert plot.pay() == 2
-        assert plot.alike()
-        census = index.census()
-        assert (census.records, census.held, census.missing, census.stale, census.orphaned) == (59, 59, 0, 0, 0)

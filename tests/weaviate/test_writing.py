@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from transvase.adapters.weaviate.collections.shape import shape_of
 from transvase.adapters.weaviate.objects.cargo import Cargo, same
-from transvase.adapters.weaviate.objects.reading import Lens, Seen, fetch, page
+from transvase.adapters.weaviate.objects.copies import fetch
+from transvase.adapters.weaviate.objects.reading import Lens, Seen, page
 from transvase.adapters.weaviate.objects.writing import aligned, drop, put, put_whole, restamp
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from transvase.adapters.weaviate.wire.majority import enough
 from transvase.core.ports import Alias, Declaration, Outlook
 
 from . import rights
@@ -15,12 +16,15 @@ from .control import Control
 from .leading import aliases_naming, references_to
 from .names import canonical
 from .schema import DEFAULT, WIDEST, Raw, VectorKind, schema_of, tenanted, vector_kind, vector_kinds
+from .shape import shaped
 from .tenants import Tenants, listed
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection, NodeState
 
 _SAMPLE: Final = 100
+_NO_RESOLUTION: Final = "NoAutomatedResolution"
+"""What collections of older servers have: copies that disagree about a deletion stay so."""
 _EDGE_BYTES: Final = 8 * 1.5
 """One neighbour in the graph: 8 bytes, and the upper layers beside."""
 
@@ -73,7 +77,26 @@ def _warnings(
         yield from _copying(raw, vector_kind(raw, alias.source.vector))
         yield from _wall(alias, target, raw=raw, statuses=statuses)
         yield from _pointing_here(connection, alias, also=also)
+    yield from _copies(connection, raw)
     yield from _rights(connection, alias, target, raw)
+
+
+def _copies(connection: Connection, raw: Raw) -> Iterator[str]:
+    """What reading by a majority meets where there are several copies of each object."""
+    name, copies = raw["class"], shaped(raw).copies
+    if copies == 1:
+        return
+    if not enough(connection, copies):
+        named = len(connection.each)
+        yield (
+            f"{name} has {copies} copies of each object, and the URL names {named} host{'s' if named > 1 else ''}: a walk sees "
+            "what one copy holds, and what its node missed while away only where Mirror wrote it; name every node in the URL"
+        )
+    if (raw.get("replicationConfig") or {}).get("deletionStrategy") == _NO_RESOLUTION:
+        yield (
+            f"{name} has the deletionStrategy {_NO_RESOLUTION}: an object that was deleted while a node was away cannot be read "
+            "by a majority, and a walk that meets one ends with status 3 and its id; TimeBasedResolution mends it"
+        )
 
 
 def _copying(raw: Raw, kind: VectorKind) -> Iterator[str]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.objects.cargo import Vector
-from transvase.adapters.weaviate.objects.reading import Seen, fetch, single
+from transvase.adapters.weaviate.objects.copies import fetch
+from transvase.adapters.weaviate.objects.reading import Seen, single
 from transvase.adapters.weaviate.objects.writing import drop, put
 from transvase.adapters.weaviate.wire.failures import DOUBTFUL, Kind, in_doubt, kind_said
 from transvase.core.errors import TransvaseError, UnknownName

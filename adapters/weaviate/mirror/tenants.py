@@ -10,7 +10,8 @@ from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants
-from transvase.adapters.weaviate.objects.reading import Lens, pages
+from transvase.adapters.weaviate.objects.copies import pages
+from transvase.adapters.weaviate.objects.reading import Lens
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
 from weaviate.collections.classes.tenants import TenantActivityStatus, TenantOutput

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from transvase.core.declaration import Declaration
 from transvase.core.record import Hit, Key
 
-from .reading import Seen, pages
+from .copies import pages
+from .reading import Seen
 from .search import TENANT, hit, meets, scores, tenant_of
 from .setting import Setting
 from .texts import expression

@@ -1,23 +1,24 @@
-"""Objects as they are now, in key order or by key: over gRPC where that carries them whole, over REST where they refer to others.
+"""Objects as one node tells them, in key order or by key: over gRPC where that carries them whole, over REST where they refer.
 
 Keys are ``(uuid,)`` or ``(tenant, uuid)``; the server's order is that of the UUID's bytes, on one shard and over many. A page is
-not a snapshot: an object that is written while it is read may be seen as it was, as it is, or not at all.
+not a snapshot: an object that is written while it is read may be seen as it was, as it is, or not at all. Where there are several
+copies of an object a page and a filter show one of them, which may be older: see ``copies``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import numpy as np
-from transvase.adapters.weaviate.collections.shape import Shape, shape_of
+from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.wire.failures import retrying
+from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
@@ -27,14 +28,15 @@ from .messages import Message, unpacked, vector_of, wanted
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
 
+    Door: TypeAlias = Connection | Line
+    """Whichever host of the address answers, or one of them."""
+
 PATIENCE_S: Final = 5.0
 """How long a page is asked for again in silence, where time may mend what is in its way."""
 PAGE: Final = 1_000
 """Objects asked for at once; the server gives 10,000 at most, unless it is told otherwise."""
-KEYS_AT_ONCE: Final = 1_000
-"""Ids in one filter: a thousand took 0.2 s."""
 _ASKING: Final = 4
-"""Threads that ask for single objects over REST, which has no call for several."""
+"""Threads that ask for single objects over REST, which has no call for several; more were no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class Lens:
     """Read the other vectors, which the cargo holds."""
     properties: bool = True
     """Read the properties."""
+
+    @property
+    def bare(self) -> bool:
+        """True where nothing is read but keys and times."""
+        return not (self.vector or self.others or self.properties)
+
+    def keys_only(self) -> Lens:
+        """The same, for keys and times."""
+        return Lens(self.moving, vector=False, others=False, properties=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,56 +95,32 @@ class Seen:
         return replace(self, vector=vector)
 
 
-def page(connection: Connection, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str = "") -> list[Seen]:
+def page(door: Door, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str = "") -> list[Seen]:
     """The next objects of the collection, or of its tenant, in key order; fewer than ``limit`` at the end only.
 
     Superseded when the collection is gone, StoreFailed for a tenant that is not awake. A walk of many pages does not end because
-    the server wants to be left alone during one of them.
+    the server wants to be left alone during one of them; a host that is asked for itself is asked once.
     """
 
     def ask() -> list[Seen]:
-        return _page(connection, shape, lens, after=after, limit=limit, tenant=tenant)
+        return _page(door, shape, lens, after=after, limit=limit, tenant=tenant)
 
-    return retrying(f"reading {shape.name}", ask, budget_s=PATIENCE_S)
+    return ask() if isinstance(door, Line) else retrying(f"reading {shape.name}", ask, budget_s=PATIENCE_S)
 
 
-def _page(connection: Connection, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str) -> list[Seen]:
+def _page(door: Door, shape: Shape, lens: Lens, *, after: UUID | None, limit: int, tenant: str) -> list[Seen]:
     asked = time.monotonic()
-    if shape.plain:
+    if shape.plain or lens.bare:
         request = _request(shape, lens, tenant)
         request.limit, request.after = limit, str(after or "")
-        return [seen_in(one, shape, lens, tenant, asked=asked) for one in connection.search(request, index=shape.name).results]
+        return [seen_in(one, shape, lens, tenant, asked=asked) for one in _searched(door, shape, request)]
     query = {"class": shape.name, "limit": str(limit), "after": str(after or ""), **_options(shape, lens, tenant)}
-    found = cast("Mapping[str, object]", connection.rest("GET", f"/objects?{urlencode(query)}", index=shape.name) or {})
+    found = cast("Mapping[str, object]", door.rest("GET", f"/objects?{urlencode(query)}", index=shape.name) or {})
     return [_from_json(one, shape, lens, tenant, asked=asked) for one in _objects(found.get("objects"))]
 
 
-def pages(
-    connection: Connection, name: str, lens: Lens, *, after: UUID | None = None, limit: int = PAGE, tenant: str = ""
-) -> Iterator[list[Seen]]:
-    """The pages to the end of the collection ``name``, or of its tenant; the last one may be short, and none is empty."""
-    while found := page(connection, shape_of(connection, name), lens, after=after, limit=limit, tenant=tenant):
-        yield found
-        if len(found) < limit:
-            return
-        after = found[-1].uuid
-
-
-def fetch(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key]) -> dict[Key, Seen]:
-    """Those of the keys that are there now."""
-    found: dict[Key, Seen] = {}
-    for tenant, group in groupby(sorted(set(keys)), key=lambda key: str(key[0]) if len(key) > 1 else ""):
-        some = list(group)
-        for start in range(0, len(some), KEYS_AT_ONCE):
-            part = some[start : start + KEYS_AT_ONCE]
-            seen = (
-                _by_filter(connection, shape, lens, part, tenant) if shape.plain else _one_by_one(connection, shape, lens, part)
-            )
-            found.update((one.key, one) for one in seen)
-    return found
-
-
-def _by_filter(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: str) -> list[Seen]:
+def picked(door: Door, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: str) -> list[Seen]:
+    """Those of a tenant's keys that are there, where gRPC can tell them whole."""
     asked, request = time.monotonic(), _request(shape, lens, tenant)
     request.limit = len(keys)
     request.filters.CopyFrom(
@@ -143,18 +130,32 @@ def _by_filter(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[
             value_text_array=base_pb2.TextArray(values=[str(key[-1]) for key in keys]),
         )
     )
-    return [seen_in(one, shape, lens, tenant, asked=asked) for one in connection.search(request, index=shape.name).results]
+    return [seen_in(one, shape, lens, tenant, asked=asked) for one in _searched(door, shape, request)]
+
+
+def _searched(door: Door, shape: Shape, request: Message) -> Sequence[Message]:
+    """What a search finds. A host that is asked for itself looks at its own copy; any other may mend what is older in its one."""
+    if shape.copies > 1:
+        one, several = base_pb2.CONSISTENCY_LEVEL_ONE, base_pb2.CONSISTENCY_LEVEL_QUORUM
+        request.consistency_level = one if isinstance(door, Line) else several
+    if isinstance(door, Line):
+        return cast("Sequence[Message]", door.search(request, index=shape.name, spare=True).results)
+    return cast("Sequence[Message]", door.search(request, index=shape.name).results)
 
 
 def single(connection: Connection, shape: Shape, lens: Lens, key: Key) -> Seen | None:
-    """The object of this key with every property that it has, those that the shape does not know among them; None without it."""
+    """The object of this key with every property that it has, those that the shape does not know among them; None without it.
+
+    Where there are several copies, it is what a majority of them has, and older ones are mended.
+    """
     asked, tenant = time.monotonic(), str(key[0]) if len(key) > 1 else ""
     options = urlencode(_options(shape, lens, tenant))
     answer = connection.rest("GET", f"/objects/{quote(shape.name)}/{key[-1]}?{options}")
     return None if answer is None else _from_json(cast("Mapping[str, object]", answer), shape, lens, tenant, asked=asked)
 
 
-def _one_by_one(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key]) -> list[Seen]:
+def alone(connection: Connection, shape: Shape, lens: Lens, keys: Sequence[Key]) -> list[Seen]:
+    """Those of the keys that are there, each asked for by itself."""
     with ThreadPoolExecutor(_ASKING) as threads:
         answers = threads.map(lambda key: single(connection, shape, lens, key), keys)
         return [one for one in answers if one is not None]
@@ -165,7 +166,7 @@ def _request(shape: Shape, lens: Lens, tenant: str) -> Message:
     metadata = search_get_pb2.MetadataRequest(
         uuid=True, last_update_time_unix=True, vector="" in asked, vectors=[name for name in asked if name]
     )
-    request = search_get_pb2.SearchRequest(
+    return search_get_pb2.SearchRequest(
         collection=shape.name,
         tenant=tenant,
         metadata=metadata,
@@ -174,9 +175,6 @@ def _request(shape: Shape, lens: Lens, tenant: str) -> Message:
         uses_125_api=True,
         uses_127_api=True,
     )
-    if shape.copies > 1:  # one copy alone may be older than the write that it is compared with
-        request.consistency_level = base_pb2.CONSISTENCY_LEVEL_QUORUM
-    return request
 
 
 def _options(shape: Shape, lens: Lens, tenant: str) -> dict[str, str]:

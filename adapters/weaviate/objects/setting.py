@@ -16,7 +16,8 @@ from transvase.core.declaration import Alias
 from transvase.core.figures import Reads
 from transvase.core.record import Key
 
-from .reading import PAGE, Lens, Seen, fetch, page, pages
+from .copies import fetch, pages
+from .reading import PAGE, Lens, Seen, page
 from .wakings import Wakings, woken
 
 
@@ -99,7 +100,10 @@ class Setting:
             yield from some
 
     def stretch(self, shape: Shape, lens: Lens, after: Key | None, *, limit: int) -> list[Seen]:
-        """The next objects in key order, through as many tenants as it takes; fewer than ``limit`` at the end only."""
+        """The next objects in key order, through as many tenants as it takes; fewer than ``limit`` at the end only.
+
+        They are as one copy has them: what is filled is compared afterwards, by ``objects`` and ``fetch``, which ask for more.
+        """
         site, found = shape.name, list[Seen]()
         begun = str(after[0]) if after is not None and len(after) > 1 else ""
         for tenant in self.tenants(shape):

@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.wire.majority import asked, enough
 from transvase.core.errors import Unfit
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
 from .setting import Setting
 from .walking import Sides, owed
+
+if TYPE_CHECKING:
+    from transvase.adapters.weaviate.wire.connection import Connection
+
+    from .reading import Door
 
 OVERLAP_MS: Final = 2_000
 AT_ONCE: Final = 10_000
@@ -43,7 +50,7 @@ def changed_since(setting: Setting, site: str, since_ms: int) -> Changes:
     shape, keys, newest = setting.shape(site), dict[Key, None](), since_ms
     for tenant in setting.tenants(shape):
         with setting.awake(site, tenant):
-            for uuid, at in _newer(setting, shape, tenant, max(since_ms - OVERLAP_MS, 0)):
+            for uuid, at in _everywhere(setting.connection, shape, tenant, max(since_ms - OVERLAP_MS, 0)):
                 keys[(tenant, uuid) if tenant else (uuid,)] = None
                 newest = max(newest, at)
     return Changes(tuple(keys), newest)
@@ -62,7 +69,15 @@ def swept(sides: Sides) -> int:
     return added
 
 
-def _newer(setting: Setting, shape: Shape, tenant: str, since_ms: int) -> Iterator[tuple[UUID, int]]:
+def _everywhere(connection: Connection, shape: Shape, tenant: str, since_ms: int) -> Iterator[tuple[UUID, int]]:
+    """Of every copy what is newer: one may have missed what another has."""
+    if enough(connection, shape.copies):
+        found = asked(connection, shape.copies, lambda line, _: list(_newer(line, shape, tenant, since_ms)))
+        return chain.from_iterable(found)
+    return _newer(connection, shape, tenant, since_ms)
+
+
+def _newer(door: Door, shape: Shape, tenant: str, since_ms: int) -> Iterator[tuple[UUID, int]]:
     while True:
         request = search_get_pb2.SearchRequest(
             collection=shape.name,
@@ -80,7 +95,7 @@ def _newer(setting: Setting, shape: Shape, tenant: str, since_ms: int) -> Iterat
             uses_125_api=True,
             uses_127_api=True,
         )
-        results = setting.connection.search(request, index=shape.name).results
+        results = door.search(request, index=shape.name).results
         for one in results:
             yield UUID(one.metadata.id), one.metadata.last_update_time_unix
         if len(results) < AT_ONCE:
