@@ -59,8 +59,11 @@ def wait_option(function: F) -> F:
 
 def quiet_option(function: F) -> F:
     """``--quiet DURATION``."""
-    text = "Refuse unless nobody is known to have read the old side for so long: 90s, 15m, 2h, 1d."
-    return click.option("--quiet", "quiet_s", default="0", metavar="DURATION", callback=_seconds, help=text)(function)
+    text = (
+        "Refuse unless nobody is known to have read the old side for so long: 90s, 15m, 2h, 1d. Without it, refuse where a read "
+        "is known that came after the cutover and less than a minute ago; 0 asks for no quiet."
+    )
+    return click.option("--quiet", "quiet_s", default=None, metavar="DURATION", callback=_seconds, help=text)(function)
 
 
 def sample_option(default: int) -> Callable[[F], F]:
@@ -83,8 +86,8 @@ def seconds(text: str, *, named: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    return seconds(value, named="--quiet")
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else seconds(value, named="--quiet")
 
 
 def _kept(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

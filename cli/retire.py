@@ -20,7 +20,7 @@ from .wiring import opened
 @quiet_option
 @json_option
 @click.pass_obj
-def command(url: str | None, *, alias: str, drop: bool, take_name: bool, quiet_s: float, as_json: bool) -> None:
+def command(url: str | None, *, alias: str, drop: bool, take_name: bool, quiet_s: float | None, as_json: bool) -> None:
     """End the old side of ALIAS; there is no way back. Says how often it was read since the cutover, and when last."""
     with opened(url) as store, progress_to_stderr() as progress:
         outcome = retire(store, alias, drop=drop, take_name=take_name, quiet_s=quiet_s, progress=progress)

@@ -202,7 +202,10 @@ def _old_side_is_quiet(migration: Migration, facts: Facts) -> str | None:
     if quiet >= facts.quiet_s:
         return None
     by = f" by {', '.join(facts.old_side_readers[:3])}" if facts.old_side_readers else ""
-    return f"{migration.source} was read {quiet:.0f} s ago{by}, and {facts.quiet_s:.0f} s of quiet are asked for"
+    return (
+        f"{migration.source} was read {quiet:.0f} s ago{by}, and {facts.quiet_s:.0f} s of quiet are asked for (`--quiet 0` asks "
+        "for none)"
+    )
 
 
 def _target_is_gone(_: Migration, facts: Facts) -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from math import isfinite
+from datetime import datetime
+from math import inf, isfinite
+from typing import Final
 
 from transvase.core.errors import BadValue
 from transvase.core.migration import Facts, Migration, Move
@@ -12,6 +15,11 @@ from transvase.core.ports import Progress, Reads, Store
 from .cutover import BEGUN
 from .runner import Outcome, declared, make, observe, silent
 
+QUIET_S: Final = 60.0
+"""The silence that is asked for where nobody says how much, and where the store can tell when the old side was read."""
+FOLLOWED_S: Final = 3.0
+"""Until whoever follows the alias has followed a switch; two clocks that tell whole seconds differ by less."""
+
 
 def retire(
     store: Store,
@@ -19,7 +27,7 @@ def retire(
     *,
     drop: bool = False,
     take_name: bool = False,
-    quiet_s: float = 0.0,
+    quiet_s: float | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Remove the old side where it is ours; rename an adopted column, or with ``drop`` remove it. There is no way back.
@@ -27,20 +35,20 @@ def retire(
     Where the live index shares its site, only the old name ends: nothing is removed or renamed, ``drop`` or not. With
     ``take_name`` an adopted collection is removed and its name given to the live one.
 
-    With ``quiet_s`` it is refused (NotReady) unless nobody is known to have read the old side for so many seconds, and where
-    nobody can tell. The figures say how often the old side's index was read since the cutover, for how long it has been
-    quiet, and what was done.
+    It is refused (NotReady) while the old side is known to have been read since the cutover and within the last minute. With
+    ``quiet_s`` it is refused unless nobody is known to have read it for so many seconds, and where nobody can tell; 0 asks
+    for no silence. The figures say how often the old side's index was read since the cutover, for how long it has been quiet,
+    and what was done.
     """
-    if not 0 <= quiet_s < float("inf"):
+    if quiet_s is not None and not 0 <= quiet_s < inf:
         raise BadValue("quiet", quiet_s, why="the seconds without a read are zero or more, and finite")
     store.alias(alias)
 
     def seen(_: Store, migration: Migration) -> Facts:
-        reads = old_side(store, migration) if quiet_s else None
-        found = observe(store, migration)
-        if reads is None:
-            return replace(found, quiet_s=quiet_s)
-        return replace(found, quiet_s=quiet_s, old_side_quiet_s=reads.quiet_s, old_side_readers=reads.by)
+        reads = old_side(store, migration) if quiet_s != 0 else None
+        asked = _asked(store, migration, reads) if quiet_s is None else quiet_s
+        found = replace(observe(store, migration), quiet_s=asked)
+        return found if reads is None else replace(found, old_side_quiet_s=reads.quiet_s, old_side_readers=reads.by)
 
     def effect(migration: Migration) -> dict[str, object]:
         if not store.there(migration.source) and not take_name:  # a name may be left to be taken after a crash
@@ -65,6 +73,22 @@ def old_side(store: Store, migration: Migration) -> Reads | None:
     if old is None or old.site == alias.live.site or not store.there(migration.source):
         return None
     return store.index(migration.alias, migration.source).reads()
+
+
+def _asked(store: Store, migration: Migration, reads: Reads | None) -> float:
+    """The silence to be asked for where nobody said: none unless a read is known that came after the cutover.
+
+    The proof searches the old side too, and so does everybody before a cutover.
+    """
+    if reads is None or reads.last_s is None:
+        return 0.0
+    return QUIET_S if reads.last_s < _switched_s(store, migration) - FOLLOWED_S else 0.0
+
+
+def _switched_s(store: Store, migration: Migration) -> float:
+    """Seconds since the cutover was noted; without end where the line is missing."""
+    lines = [event for event in store.journal.history(migration.alias) if event.what == Move.CUTOVER]
+    return time.time() - datetime.fromisoformat(lines[-1].at).timestamp() if lines else inf
 
 
 def _since_cutover(store: Store, migration: Migration, reads: Reads | None) -> int | None:

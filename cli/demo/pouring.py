@@ -126,7 +126,7 @@ def pour(
         _switch(pot, "cutover again")
         _rest(pot, "working on the new index for good")
         with timeline.span("retire"):
-            retire(store, ALIAS, progress=progress)
+            retire(store, ALIAS, quiet_s=0.0, progress=progress)  # all readers of this company follow the alias
         _rest(pot, "working without the old index")
         ledger = company.stop()
         _settle(pot)

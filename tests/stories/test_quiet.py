@@ -57,6 +57,30 @@ def test_an_old_side_that_is_still_read_is_not_retired(live: Helm) -> None:
     assert 1 < found["old_side_quiet_s"] < 60
 
 
+def test_an_old_side_that_was_read_since_the_cutover_is_not_retired_unless_told(
+    live: Helm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof has searched it too, a moment ago, and is no reason to wait."""
+    monkeypatch.setattr("transvase.migrations.retire.FOLLOWED_S", 0.5)
+    time.sleep(1.0)
+    search_by_index(live)
+    live.refused("retire", "docs", status=1, says=["was read", "60 s of quiet", "--quiet 0"])
+    assert live.object("retire", "docs", "--quiet", "0")["old_side_reads"] == 1
+
+
+def test_a_read_that_came_before_the_cutover_holds_no_end_up(helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transvase.migrations.retire.FOLLOWED_S", 0.5)
+    stocked(helm.world, COUNT)
+    helm.reach("proven")
+    search_by_index(helm)
+    assert helm("cutover", "docs") == 0, helm.err
+    time.sleep(1.0)
+    last = last_read_s(helm)
+    assert last is not None
+    assert last < 60
+    assert helm.object("retire", "docs")["phase"] == "retired"
+
+
 def test_what_we_do_ourselves_after_the_cutover_is_no_read(live: Helm) -> None:
     """Writes that are captured and paid, and looks at the state, leave the old side as quiet as it was."""
     search_by_index(live)

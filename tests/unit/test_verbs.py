@@ -513,7 +513,7 @@ def test_retire_says_how_often_the_old_side_was_read_since_the_cutover(memory_wo
     old = memory_world.store.index("docs", journalled(memory_world).source)
     for _ in range(3):
         old.search(OLD.encode(["body 1"], Role.QUERY), 1)
-    assert retire(memory_world.store, "docs").figures["old_side_reads"] == 3
+    assert retire(memory_world.store, "docs", quiet_s=0.0).figures["old_side_reads"] == 3
 
 
 def test_an_old_side_that_nobody_ever_read_is_quiet(memory_world: MemoryWorld) -> None:
@@ -535,6 +535,31 @@ def test_an_old_side_that_was_read_lately_is_not_retired_as_quiet(memory_world: 
     store._state("docs").indexes[source].scanned_at = time.monotonic() - 901
     figures = retire(store, "docs", quiet_s=900.0).figures
     assert 901 <= figures["old_side_quiet_s"] < 960
+
+
+def test_an_old_side_that_was_read_since_the_cutover_is_not_retired_unless_told(
+    memory_world: MemoryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(adopted(memory_world), Phase.LIVE)
+    store, source = memory_world.store, journalled(memory_world).source
+    state = store._state("docs").indexes[source]
+    monkeypatch.setattr("transvase.migrations.retire._switched_s", lambda *_: 1_000.0)
+    for age_s in (0.0, 59.0):
+        state.scanned_at = time.monotonic() - age_s
+        with pytest.raises(NotReady, match=rf"was read {age_s:.0f} s ago, and 60 s of quiet are asked for \(`--quiet 0`"):
+            retire(store, "docs")
+    assert (journalled(memory_world).phase, store.there(source)) == (Phase.LIVE, True)
+    state.scanned_at = time.monotonic() - 61
+    assert retire(store, "docs").migration.phase is Phase.RETIRED
+
+
+def test_what_was_read_before_the_cutover_or_while_it_was_followed_holds_no_end_up(memory_world: MemoryWorld) -> None:
+    """The proof is a read of the old side, and a moment ago."""
+    to(adopted(memory_world), Phase.LIVE)
+    store, source = memory_world.store, journalled(memory_world).source
+    assert store.index("docs", source).reads().last_s < 30
+    store.index("docs", source).search(OLD.encode(["body 1"], Role.QUERY), 1)
+    assert retire(store, "docs").migration.phase is Phase.RETIRED
 
 
 @pytest.mark.parametrize("quiet_s", [-1.0, float("inf"), float("nan")])

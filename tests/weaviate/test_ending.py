@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from transvase.adapters.ledger import connect
 from transvase.adapters.weaviate.mirror import Mirror
 from transvase.adapters.weaviate.switching import leaving, lifecycle, retiring
+from transvase.core.connect import connect as connect_any
 from transvase.core.errors import LockNotGained, NotReady, StoreFailed
 from transvase.core.migration import Phase
+from transvase.core.space import Role
 from transvase.migrations.sync import Worker
 from weaviate_objects import uid
 from weaviate_server import Node
@@ -57,6 +60,19 @@ def state(walk: Walk) -> tuple[object, ...]:
     alias = walk.store.alias(walk.alias)
     epoch, migration = walk.store.ledger.capture(walk.alias), walk.store.journal.load(walk.alias)
     return alias.live.name, alias.shadow and alias.shadow.name, epoch.on, epoch.live, epoch.shadow, migration and migration.phase
+
+
+def test_a_side_that_somebody_reads_after_the_cutover_does_not_end_unless_told(
+    live: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, _ = live
+    monkeypatch.setattr("transvase.migrations.retire.FOLLOWED_S", 0.0)
+    with closing(connect_any(walk.url)) as reader:
+        reader.index(walk.alias, walk.table).search(ENCODERS["old"].encode([text_of(3)], Role.QUERY), 1)
+    with pytest.raises(NotReady, match=r"was read \d+ s ago by \S+ \d+, and 60 s of quiet are asked for"):
+        walk.retired(drop=True)
+    assert walk.store.there(walk.table)
+    assert "deleted" in retired(walk, drop=True)
 
 
 def test_a_refused_end_leaves_the_way_back_as_it_was(live: tuple[Walk, str]) -> None:

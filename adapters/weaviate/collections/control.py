@@ -152,14 +152,14 @@ class Control:
                 self._remove(row)
         self._remove(object_id(_INDEX, index))
 
-    def beat(self, index: str, *, who: str) -> None:
-        """Say that ``who`` searched the index a moment ago."""
-        self._write(_READER, object_id(_READER, index, who), who, {"index": index, "who": who})
+    def beat(self, index: str, *, who: str, ago_s: float = 0.0) -> None:
+        """Say that ``who`` searched the index so many seconds ago."""
+        self._write(_READER, object_id(_READER, index, who), who, {"index": index, "who": who, "ago_s": round(ago_s, 3)})
 
     def readers(self, index: str) -> list[Reader]:
         """Everybody who ever said that they search the index, the latest first. Compare with ``Connection.now``."""
         found = [
-            Reader(str(body["who"]), float(body["changed_ms"]) / 1000)
+            Reader(str(body["who"]), float(body["changed_ms"]) / 1000 - float(body.get("ago_s", 0.0)))
             for kind, body, _ in self._rows()
             if kind == _READER and body["index"] == index
         ]

@@ -34,7 +34,7 @@ ASK_S: Final = 2.0
 RECENT_S: Final = 0.05
 """How old an alias may be for those who read or write its sides: a page of a thousand objects takes longer."""
 BEAT_S: Final = 5.0
-"""How often a reader says that it reads. Its last search may be so much younger than its last sign."""
+"""How often a reader says when it read last. Its last search may be so much younger than its last sign."""
 FIRST_S: Final = 0.25
 """How long a first search waits for its sign to be written; what takes longer is written all the same."""
 LATEST: Final = 5
@@ -162,9 +162,9 @@ class Watch:
                 self._say(index)
 
     def _say(self, index: str) -> None:
-        self._said[index] = time.monotonic()
+        self._said[index] = now = time.monotonic()
         try:
-            self._notes.beat(index, who=self._who)
+            self._notes.beat(index, who=self._who, ago_s=max(now - self._searches[index], 0.0))
         except TransvaseError:
             return  # who may not write there still may read
         finally:
