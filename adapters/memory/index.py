@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from threading import RLock
 
 import numpy as np
@@ -54,10 +55,7 @@ class MemoryIndex:
         bare: Sequence[Record] = (),  # noqa: ARG002 -- the port's shape: vectors lie beside the rows here, and these have none
     ) -> int:
         """Write the vectors that are not there yet and whose text is unchanged, and record the place; returns how many."""
-        if self._declaration.adopted:
-            raise NotReady("fill", f"{self._name} is the application's own column")
-        if self._declaration.shares:
-            raise NotReady("fill", f"{self._name} serves the vectors of {self._declaration.site} as they stand")
+        _fillable(self._declaration)
         with self._lock:
             state = self._state()
             fitting(state, vectors, rows=len(records))
@@ -181,9 +179,13 @@ class MemoryIndex:
         """The nearest ``k`` to each query, one query after the other."""
         return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
 
-    def parts(self) -> tuple[Mapping[str, object], ...]:
-        """One: a search goes over all."""
-        return ({},)
+    def parts(self, *, asleep: bool = False) -> tuple[Mapping[str, object], ...]:
+        """One, which is awake: a search goes over all."""
+        return () if asleep else ({},)
+
+    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
+        """Nothing sleeps."""
+        return nullcontext()
 
     def reads(self) -> Reads:
         """How many searches were not asked to be exact, and when the last of them was."""
@@ -224,6 +226,13 @@ class MemoryIndex:
         left_out = {*source.key, source.vector, source.vector + RETIRED}
         metadata = {name: value for name, value in sorted(row.items()) if name not in left_out}
         return Hit(key, score, self._alias.reading(row), metadata)
+
+
+def _fillable(declaration: Declaration) -> None:
+    if declaration.adopted:
+        raise NotReady("fill", f"{declaration.name} is the application's own column")
+    if declaration.shares:
+        raise NotReady("fill", f"{declaration.name} serves the vectors of {declaration.site} as they stand")
 
 
 def similarities(metric: str, query: NDArray[np.float32], vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:

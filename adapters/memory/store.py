@@ -164,8 +164,7 @@ class MemoryStore:
 
     def behind(self, alias: str) -> tuple[str, ...]:
         """None: there is one memory."""
-        with self._lock:
-            self._state(alias)
+        self.alias(alias)
         return ()
 
     def discard(self, alias: str, index: str) -> None:
@@ -202,8 +201,7 @@ class MemoryStore:
 
     def pressure(self, alias: str) -> str | None:
         """Never any: nobody else waits for anything here."""
-        with self._lock:
-            self._state(alias)
+        self.alias(alias)
         return None
 
     def close(self) -> None:

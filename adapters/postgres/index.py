@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
@@ -137,9 +138,13 @@ class PostgresIndex:
         """The nearest rows to each query, by a scan of all rows for each."""
         return [self.search(queries.take([row]), k, where=where, exact=True) for row in range(len(queries))]
 
-    def parts(self) -> tuple[Mapping[str, object], ...]:
-        """One: a search goes over all."""
-        return ({},)
+    def parts(self, *, asleep: bool = False) -> tuple[Mapping[str, object], ...]:
+        """One, which is awake: a search goes over all."""
+        return () if asleep else ({},)
+
+    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
+        """Nothing sleeps."""
+        return nullcontext()
 
     def reads(self) -> Reads:
         """Scans of the approximate index, as the server's statistics have them: a session tells of its own within seconds.

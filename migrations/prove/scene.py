@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +18,8 @@ from ..sync import Worker
 SAMPLE: Final = 300
 """Rows encoded again: with none bad among them, at most 1 % of all rows are (95 % confidence)."""
 
-Part = Mapping[str, object]
-"""What a search is confined to: nothing, or one tenant."""
+Beside = tuple[Index, Vectors]
+"""An index that the target is compared with, and the queries in its space."""
 
 QUERIES: Final = 64
 """Searches of the recall and latency checks: 640 neighbours, so that a recall of 0.95 is known to about ±0.02."""
@@ -45,9 +44,13 @@ class Scene:
     unpaid: int
     unseen: int
     """Rows that had been written past the capture and were found by comparing both sides, where that may happen."""
+    seed: int
+    """Whatever is drawn is drawn by it."""
     sample: tuple[Record, ...]
     questions: tuple[str, ...]
     queries: Vectors
+    beside: Beside | None
+    """The source's index, and the same questions in its space; None where it cannot be searched through an approximate index."""
     progress: Progress
 
 
@@ -67,6 +70,7 @@ def survey(store: Store, migration: Migration, *, encoders: Encoders, worker: Wo
     texts = [record.text or "" for record in sample[:QUERIES]]
     progress("encoding queries", 0, len(texts))
     encoded = encode_each(encoder, texts, Role.QUERY)
+    questions = tuple(texts[i] for i in encoded.kept)
     return Scene(
         store=store,
         migration=migration,
@@ -79,24 +83,16 @@ def survey(store: Store, migration: Migration, *, encoders: Encoders, worker: Wo
         census=census,
         unpaid=unpaid,
         unseen=found if isinstance(found := compared.get("found"), int) else 0,
+        seed=seed,
         sample=tuple(sample),
-        questions=tuple(texts[i] for i in encoded.kept),
+        questions=questions,
         queries=encoded.vectors,
+        beside=_beside(store, alias.name, source, questions, encoders),
         progress=progress,
     )
 
 
-def source_queries(scene: Scene) -> Vectors | None:
-    """The same questions in the source's space; None where the source cannot be searched through an approximate index."""
-    if scene.source.space is None or not scene.store.built(scene.source.name):
+def _beside(store: Store, alias: str, source: Declaration, questions: tuple[str, ...], encoders: Encoders) -> Beside | None:
+    if source.space is None or not questions or not store.built(source.name):
         return None
-    return encoder_for(scene.source, scene.encoders).encode(scene.questions, Role.QUERY)
-
-
-def spread(parts: Sequence[Part], count: int) -> dict[int, tuple[Part, list[int]]]:
-    """Which of ``count`` queries are searched in which part: every query once, and every part at least with one."""
-    turns = range(max(len(parts), count)) if parts and count else range(0)
-    found: dict[int, tuple[Part, list[int]]] = {}
-    for turn in turns:
-        found.setdefault(turn % len(parts), (parts[turn % len(parts)], []))[1].append(turn % count)
-    return found
+    return store.index(alias, source.name), encoder_for(source, encoders).encode(questions, Role.QUERY)

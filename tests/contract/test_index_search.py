@@ -19,6 +19,18 @@ def test_a_text_finds_its_own_record_first(world):
     assert len(answer.hits) == 3
 
 
+def test_each_part_can_be_searched_once_it_is_open_and_together_they_are_everything(world):
+    for index in shadowed(world, [body(i) for i in range(6)]):
+        if not index.declaration.adopted:
+            fill(world, index)
+        encoder = OLD if index.declaration.adopted else NEW
+        found = set()
+        for part in (*index.parts(), *index.parts(asleep=True)):
+            with index.opened(part):
+                found |= {hit.key for hit in index.search(asked(index, body(1), encoder=encoder), 6, where=part).hits}
+        assert found == {world.key(i) for i in range(6)}
+
+
 def test_hits_come_best_first_with_text_and_metadata_of_the_row_now(world):
     live, _ = shadowed(world, [body(i) for i in range(10)])
     world.put("docs", [{"id": 4, "body": body(4), "team": "data", "title": "newer"}])

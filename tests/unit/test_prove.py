@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import RLock
 
 import numpy as np
@@ -18,11 +20,12 @@ from transvase.core.ports import Answer, Debt, Encoder, Likeness, Source
 from transvase.core.record import Hit, digest_of
 from transvase.core.space import UNKNOWN, Role, Vectors
 from transvase.core.verdict import Finding, Verdict
+from transvase.migrations import parts
 from transvase.migrations.adopt import adopt
 from transvase.migrations.cutover import cutover
 from transvase.migrations.migrate import migrate
 from transvase.migrations.prove import CHECKS, prove
-from transvase.migrations.prove.recall import _share
+from transvase.migrations.prove.recall import WITHIN, _share
 from worlds import NEW, OLD, WIDTH, MemoryWorld, rows_of
 
 NAMED: dict[str, Encoder] = {"old": OLD, "new": NEW}
@@ -251,39 +254,150 @@ def test_latency_stands_beside_the_sources(memory_world: MemoryWorld) -> None:
 
 
 class Dormitory(MemoryStore):
-    """Each of two rows is a tenant of its own, and can be searched in an index unless it is among its sleepers."""
+    """Each row is a tenant of its own; in an index some sleep, and some are searched badly."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asleep: dict[str, set[int]] = {}
+        self.bad: dict[str, set[int]] = {}
+        self.slow: set[int] = set()
+        self.stumbles = 0
+        self.open: list[tuple[str, int]] = []
+        self.searched: set[tuple[str, int]] = set()
 
     def index(self, alias: str, index: str) -> MemoryIndex:
-        return Bedroom(self._state(alias), index, lock=self._lock, awake={5, 6} - self.asleep.get(index, set()))
+        return Bedroom(self._state(alias), index, lock=self._lock, house=self)
 
 
 class Bedroom(MemoryIndex):
-    def __init__(self, alias: AliasState, name: str, *, lock: RLock, awake: set[int]) -> None:
+    def __init__(self, alias: AliasState, name: str, *, lock: RLock, house: Dormitory) -> None:
         super().__init__(alias, name, lock=lock)
-        self._awake = awake
+        self._called, self._house = name, house
 
-    def parts(self) -> tuple[Mapping[str, object], ...]:
-        return tuple({"id": number} for number in sorted(self._awake))
+    def parts(self, *, asleep: bool = False) -> tuple[Mapping[str, object], ...]:
+        sleepers = self._house.asleep.get(self._called, set())
+        return tuple({"id": number} for number in range(ROWS) if (number in sleepers) is asleep)
+
+    @contextmanager
+    def opened(self, part: Mapping[str, object]) -> Iterator[None]:
+        bed = (self._called, int(str(part["id"])))
+        self._house.open.append(bed)
+        yield
+        self._house.open.remove(bed)
+
+    def search(
+        self,
+        query: Vectors,
+        k: int,
+        *,
+        where: Mapping[str, object] | None = None,
+        exact: bool = False,
+        text: str | None = None,
+        lexical: float | None = None,
+    ) -> Answer:
+        if not exact and where:
+            self._found_awake(int(str(where["id"])))
+            if self._missed(int(str(where["id"]))):
+                return Answer((), 1)
+        return super().search(query, k, where=where, exact=exact, text=text, lexical=lexical)
+
+    def _found_awake(self, number: int) -> None:
+        asleep = number in self._house.asleep.get(self._called, set())
+        assert not asleep or (self._called, number) in self._house.open, f"{number} sleeps in {self._called}"
+        self._house.searched.add((self._called, number))
+        if number in self._house.slow:
+            time.sleep(0.03)
+
+    def _missed(self, number: int) -> bool:
+        if number == STUMBLER and self._house.stumbles:
+            self._house.stumbles -= 1
+            return True
+        return number in self._house.bad.get(self._called, set())
 
 
-@pytest.mark.parametrize(
-    ("encoder", "asleep", "why"),
-    [("old", ({5}, {6}), "no tenant is awake on both sides"), (UNKNOWN, (set(), {5, 6}), "no tenant is awake")],
-    ids=["no tenant on both sides", "none beside an unknown source"],
-)
-def test_a_latency_that_nobody_could_measure_is_said_to_be_none(
-    encoder: str, asleep: tuple[set[int], set[int]], why: str
-) -> None:
+STUMBLER = 17
+
+
+@pytest.mark.parametrize("encoder", ["old", UNKNOWN], ids=["beside the source", "alone"])
+def test_tenants_that_sleep_on_either_side_are_woken_to_be_searched(encoder: str) -> None:
     store = Dormitory()
     world = filled(MemoryWorld(store), encoder=encoder)
-    assert "median" in judged(world)["latency"].detail, "both are awake"
-    store.asleep = dict(zip(("docs.embedding", _target(world)), asleep, strict=True))
+    target = _target(world)
+    store.asleep = {target: {5, 6}, "docs.embedding": {6, 7}}
+    found = judged(world)
+    woken = 3 if encoder == "old" else 2
+    for check in ("recall", "latency"):
+        assert found[check].passed
+        assert f"within {ROWS} of {ROWS} tenants, of which {woken} were woken for it" in found[check].detail
+    assert {number for name, number in store.searched if name == target} == set(range(ROWS))
+    assert store.open == [], "and left as they were"
+
+
+def test_of_many_tenants_some_are_searched_and_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MEASURED", 10)
+    monkeypatch.setattr(parts, "WOKEN", 3)
+    store = Dormitory()
+    world = filled(MemoryWorld(store))
+    target = _target(world)
+    store.asleep = {target: set(range(0, ROWS, 2))}
+    store.searched.clear()
+    found = judged(world)
+    for check in ("recall", "latency"):
+        assert f"within 10 of {ROWS} tenants, of which 3 were woken for it; 30 others were not searched" in found[check].detail
+    assert len({number for name, number in store.searched if name == target}) == 10
+
+
+def test_where_every_tenant_sleeps_some_are_woken() -> None:
+    store = Dormitory()
+    world = filled(MemoryWorld(store))
+    store.asleep = {name: set(range(ROWS)) for name in (_target(world), "docs.embedding")}
+    found = judged(world)
+    assert "the source: median" in found["latency"].detail
+    assert f"within {parts.WOKEN} of {ROWS} tenants" in found["recall"].detail
+    assert found["recall"].passed
+
+
+def test_one_bad_tenant_among_many_good_ones_fails_by_its_name_unless_the_source_is_as_bad() -> None:
+    store = Dormitory()
+    world = filled(MemoryWorld(store))
+    target = _target(world)
+    store.bad = {target: {17}}
+    found = judged(world)["recall"]
+    assert (found.passed, found.measured, found.threshold) == (False, 0.0, WITHIN)
+    assert "the worst tenant is 17 with 0.0000" in found.detail
+    assert "mean 0.97" in found.detail
+    store.bad["docs.embedding"] = {17}
+    found = judged(world)["recall"]
+    assert found.passed
+    assert "the source's index reaches 0.0000" in found.detail
+
+
+def test_a_tenant_that_seems_bad_by_a_few_queries_is_looked_at_with_all_of_them() -> None:
+    store = Dormitory()
+    world = filled(MemoryWorld(store))
+    store.stumbles = parts.EACH
+    found = judged(world)["recall"]
+    assert store.stumbles == 0
+    assert found.passed
+    assert "with 1.0000" in found.detail
+
+
+def test_the_slowest_tenant_is_named() -> None:
+    store = Dormitory()
+    world = filled(MemoryWorld(store))
+    store.slow = {23}
     found = judged(world)["latency"]
-    assert (found.passed, found.measured, found.detail) == (True, 0.0, f"nothing was searched: {why}")
+    assert found.passed
+    assert "the slowest tenant is 23 with a median of" in found.detail
+
+
+@pytest.mark.parametrize(("count", "number"), [(64, 1), (64, 7), (64, 40), (64, 100), (3, 40), (1, 1)])
+def test_no_query_is_left_out_and_each_tenant_has_several(count: int, number: int) -> None:
+    choice = parts.Choice(parts=tuple({"id": part} for part in range(number)), woken=0, left_out=0)
+    rows = [choice.rows(part, count) for part in range(number)]
+    assert {row for some in rows for row in some} == set(range(count))
+    assert {len(some) for some in rows} == {min(max(parts.EACH, -(-count // number)), count)}
+    assert all(len(set(some)) == len(some) for some in rows)
 
 
 def test_recall_counts_a_tie_by_its_score_and_a_miss_as_a_miss() -> None:

@@ -118,6 +118,11 @@ def test_none_of_two_hundred_tenants_is_skipped_and_each_is_left_as_it_was(walk:
     assert outcome.figures["rows"] == sum(len(keys_of(number)) for number in range(TENANTS))
     assert states(walk, walk.table) == before
     walk.proven()
+    verdict = walk.store.journal.load(walk.alias).verdict  # type: ignore[union-attr]
+    assert verdict is not None
+    for finding in verdict.findings:
+        if finding.check in ("recall", "latency"):
+            assert f"within 100 of {TENANTS} tenants, of which 10 were woken for it; 100 others" in finding.detail
     shadow = walk.store.alias(walk.alias).shadow
     assert shadow is not None
     assert states(walk, walk.table) == before

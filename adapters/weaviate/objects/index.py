@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.core.declaration import Declaration
@@ -18,14 +17,13 @@ from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
-from .cargo import Vector
 from .described import Described
 from .filling import Filling, fitting
 from .nearest import nearest
 from .search import TENANT, searched
 from .setting import Setting
-from .texts import expression, recorded
-from .walking import Fault, Sides, Tally, again, faults, ill, owed
+from .stretching import matrix_of, stretched
+from .walking import Fault, Sides, Tally, again, faults, owed
 
 EXAMPLES: Final = 5
 """How many offending keys a census names."""
@@ -81,28 +79,7 @@ class WeaviateIndex:
 
     def stretch(self, after: Key | None, *, limit: int) -> Stretch:
         """The next records with the vectors that this index holds for them; what is owed, or has none that is one, is lacking."""
-        space = self._declaration.space
-        if space is None:
-            raise NotReady("fill", f"nobody knows the space of {self._declaration.name}")
-        setting, site = self._setting, self._declaration.site
-        shape, watched = setting.shape(site), setting.ledger.watch(setting.alias)
-        try:
-            seen = setting.stretch(shape, setting.lens(), after, limit=limit)
-            open_ = setting.ledger.since(setting.alias, watched, among=[one.key for one in seen])
-        finally:
-            setting.ledger.unwatch(setting.alias, watched)
-        read = expression(setting.look().source.text, shape)
-        with_text = [one for one in seen if read(one.cargo.properties) is not None]
-        good = [one for one in with_text if one.key not in open_ and ill(one.vector, width=self._declaration.width) is None]
-        taken = {one.key for one in good}
-        return Stretch(
-            records=tuple(recorded(one, read) for one in good),
-            vectors=Vectors(space, self._matrix([one.vector for one in good if one.vector is not None])),
-            lacking=tuple(one.key for one in with_text if one.key not in taken),
-            after=seen[-1].key if seen else after,
-            passed=len(seen),
-            bare=tuple(recorded(one, read) for one in seen if read(one.cargo.properties) is None),
-        )
+        return stretched(self._setting, self._declaration, after, limit=limit)
 
     def owe(self) -> int:
         """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector."""
@@ -142,8 +119,8 @@ class WeaviateIndex:
         lens = self._setting.lens(others=False, properties=False)
         found = self._setting.fetch(self._declaration.site, lens, list(dict.fromkeys(keys))) if keys else {}
         held = {key: one.vector for key, one in found.items() if one.vector is not None}
-        space = self._declaration.space
-        return list(held), None if space is None else Vectors(space, self._matrix(list(held.values())))
+        space, matrix = self._declaration.space, matrix_of(list(held.values()), width=self._declaration.width)
+        return list(held), None if space is None else Vectors(space, matrix)
 
     def census(self, *, deep: bool = True) -> Census:
         """Counts of one walk; what it found is looked at twice, and what was owed or changed meanwhile counts as nothing.
@@ -211,17 +188,18 @@ class WeaviateIndex:
         found = nearest(self._setting, self._declaration, queries.matrix, k, where=where or {})
         return [Answer(hits, generation) for hits in found]
 
-    def parts(self) -> tuple[Mapping[str, object], ...]:
-        """The tenants that are awake; one part for all where there are none. A search wakes nobody."""
-        return awake(self._setting, self._declaration.site)
+    def parts(self, *, asleep: bool = False) -> tuple[Mapping[str, object], ...]:
+        """The tenants that are awake, or those that sleep; one part for all where there are none. A search wakes nobody."""
+        return parts(self._setting, self._declaration.site, asleep=asleep)
+
+    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:
+        """The tenant can be searched meanwhile."""
+        return self._setting.awake(self._declaration.site, str(part.get(TENANT, "")))
 
     def reads(self) -> Reads:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
         watch = self._setting.watch
         return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
-
-    def _matrix(self, vectors: Sequence[Vector]) -> NDArray[np.float32]:
-        return np.array(vectors, dtype=np.float32).reshape(len(vectors), self._declaration.width)
 
 
 def queued(setting: Setting, site: str) -> int:
@@ -232,12 +210,12 @@ def queued(setting: Setting, site: str) -> int:
     return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
 
 
-def awake(setting: Setting, site: str) -> tuple[Mapping[str, object], ...]:
-    """A condition for each tenant that is awake; an empty one for a collection without tenants."""
+def parts(setting: Setting, site: str, *, asleep: bool) -> tuple[Mapping[str, object], ...]:
+    """A condition for each tenant that is awake, or sleeps; an empty one for a collection without tenants, which is awake."""
     if not setting.shape(site).tenants:
-        return ({},)
-    statuses = Tenants(setting.connection, site).statuses()
-    return tuple({TENANT: name} for name, state in statuses.items() if state is Activity.ACTIVE)
+        return () if asleep else ({},)
+    states = setting.tenancy(site).wanted()
+    return tuple({TENANT: name} for name, state in states.items() if (state is not Activity.ACTIVE) is asleep)
 
 
 def remarks(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
