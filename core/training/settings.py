@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ INSTALLED: Final = Path("installed")
 """In the place of a collection to replay: general pairs from the documentation of installed packages."""
 AUTO: Final = Path("auto")
 """In its place too: those of installed documentation, where there is time for them."""
+_DEVICE: Final = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 LOSSES: Final = ("ranking", "cached", "triplet")
 
 
@@ -118,6 +120,7 @@ class TrainSettings:
             raise BadValue("guided", self.guided, why="a margin between cosines lies between -1 and 1")
         if any(dimension < 1 for dimension in self.matryoshka):
             raise BadValue("matryoshka", self.matryoshka, why="dimensions are above 0")
+        check_device_name(self.device)
         self._agree()
 
     def _agree(self) -> None:
@@ -138,6 +141,12 @@ class TrainSettings:
             name: path.resolve().name for name in ("data", "out", "guard", "replay", "teacher") if (path := getattr(self, name))
         }
         return {**asdict(self), **paths, "base": base_name(self.base)}
+
+
+def check_device_name(device: str | None) -> None:
+    """BadValue for what names no device that anybody can train on; whether it is there is seen later."""
+    if device is not None and not _DEVICE.fullmatch(device):
+        raise BadValue("device", device, why="choose cpu, cuda or cuda:N")
 
 
 def base_name(base: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_collection import SIGNS, WORDINGS, collection
 from tiny_model import write_tiny_model
 from transvase.core.errors import BadValue, EncoderFailed, TransvaseError, Unfit
 from transvase.core.evaluation.exam import Exam
@@ -19,9 +19,6 @@ from transvase.core.training.tuning.collate import Collator
 
 pytestmark = pytest.mark.model
 
-SIGNS = "0123456789klmnop"
-WORDINGS = {"train": ("{} valve", "valve {}", "{} invoice"), "dev": ("boiler {}",)}
-
 
 def progress(what: str, done: int, total: int) -> None:
     """Nobody watches."""
@@ -31,23 +28,6 @@ def progress(what: str, done: int, total: int) -> None:
 def data(tmp_path: Path) -> Path:
     """Sixteen documents, three training questions and one of validation about each."""
     return collection(tmp_path / "data", SIGNS, WORDINGS)
-
-
-def collection(data: Path, signs: Sequence[str], asked: Mapping[str, Sequence[str]]) -> Path:
-    (data / "qrels").mkdir(parents=True)
-    lines = [json.dumps({"_id": f"d{row}", "text": f"boiler {sign}"}) for row, sign in enumerate(signs)]
-    (data / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    queries = []
-    for split, wordings in asked.items():
-        judged = ["query-id\tcorpus-id\tscore"]
-        for number, wording in enumerate(wordings):
-            for row, sign in enumerate(signs):
-                name = f"{split}-{number}-{row}"
-                queries.append({"_id": name, "text": wording.format(sign), "metadata": {"family": f"{split}-{number}"}})
-                judged.append(f"{name}\td{row}\t1")
-        (data / "qrels" / f"{split}.tsv").write_text("\n".join(judged) + "\n", encoding="utf-8")
-    (data / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries), encoding="utf-8")
-    return data
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ PLACES = {"data": Path("data"), "base": "base", "out": Path("out")}
         ({"rate": float("nan")}, "choose a value"),
         ({"batch": 1}, "choose a value"),
         ({"matryoshka": (0,)}, "above 0"),
+        ({"device": "tpu"}, "choose cpu"),
+        ({"device": "cuda:"}, "choose cpu"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(told: dict[str, object], said: str) -> None:

@@ -12,6 +12,7 @@ from transvase.core.training.lessons.table import Table
 from transvase.core.training.plan import Pace
 from transvase.core.training.settings import TrainSettings
 from transvase.core.training.weights.learner import Learner
+from transvase.core.training.weights.memory import let_go
 
 from . import ranks
 from .course import BEST, Course, weights_in, write_weights
@@ -43,7 +44,24 @@ def learn(
     course: Course | None,
     progress: Progress,
 ) -> None:
-    """Fit, and leave the best weights in ``FINAL`` of the order's directory; ``course`` is None where others decide."""
+    """Fit, and leave the best weights in ``FINAL`` of the order's directory; ``course`` is None where others decide.
+
+    Of several processes all come through, or all raise: what ran out of memory in one did so in all.
+    """
+    with ranks.together(device=learner.model.device):
+        _learnt(learner, table, order=order, settings=settings, extras=extras, course=course, progress=progress)
+
+
+def _learnt(
+    learner: Learner,
+    table: Table,
+    *,
+    order: Order,
+    settings: TrainSettings,
+    extras: Extras,
+    course: Course | None,
+    progress: Progress,
+) -> None:
     if settings.lora:
         attach(learner, rank=settings.lora, seed=order.seed)
     try:
@@ -96,7 +114,13 @@ def follow(learner: Learner, settings: TrainSettings) -> Any:
             return said
         order, table, extras, start = said
         learner.restore(start)
-        learn(learner, table, order=order, settings=settings, extras=extras, course=None, progress=_nobody)
+        try:
+            learn(learner, table, order=order, settings=settings, extras=extras, course=None, progress=_nobody)
+        except Exception:
+            if not ranks.met():
+                raise
+            # else the first process has heard of it, and says what comes next: the same with smaller batches, or an end
+        let_go()
 
 
 def _dimensions(learner: Learner, settings: TrainSettings) -> dict[int, float] | None:

@@ -20,6 +20,7 @@ from transvase.core.encoders.onnx import is_export
 from transvase.core.encoders.torch import bf16_pays, import_torch, load_model
 from transvase.core.errors import BadValue, EncoderFailed
 from transvase.core.space import FLOOR, Role, Vectors, cosines
+from transvase.core.training.settings import check_device_name
 
 from .memory import halving
 
@@ -101,12 +102,11 @@ def load(base: str, *, device: str | None = None, prompt_query: str | None = Non
 
 def check_device(device: str | None) -> None:
     """BadValue when a device was asked for that this machine, or this build of torch, does not have."""
+    check_device_name(device)
     if device is None or device == "cpu":
         return
     torch = import_torch()
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()):
-        raise BadValue("device", device, why="choose cpu, cuda or cuda:N")
+    number = device.partition(":")[2]
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(number or 0) >= there:
         raise BadValue("device", device, why=f"torch sees {there} such cards here; leave --device out, or choose cpu")
