@@ -94,6 +94,7 @@ def test_an_alias_whose_collection_is_gone_is_told_from_a_missing_alias(connecti
     connection.rest("POST", "/aliases", body={"alias": "Dangling", "class": name})
     connection.rest("DELETE", f"/schema/{name}")
     try:
+        assert isinstance(raised(lambda: connection.batch(written("Dangling"), index="Dangling")), Superseded)
         said = connection.batch(written("Dangling"))
         assert [kind_said(one) for one in said.values()] == [Kind.GONE]
         assert isinstance(refusal(said[0], index="Dangling"), Superseded)

@@ -337,3 +337,29 @@ def test_a_collection_that_is_gone_is_told_as_the_driver_tells_it(plot: Plot) ->
         assert (mirror.exists(), mirror.name) == (True, ALIAS)
         plot.application.web.delete(f"/v1/schema/{plot.live.site}").raise_for_status()
         assert mirror.exists() is False
+
+
+def test_a_batch_to_a_side_that_is_retired_under_it_goes_to_the_other(
+    plot: Plot, server: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where auto-schema is off the server refuses each object by itself."""
+    server.stop()
+    server.start(AUTOSCHEMA_ENABLED="false")
+    server.wait()
+    plain = live.insert_many
+
+    def late(*args: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        plot.swapped = True
+        plot.ledger.end_capture(ALIAS)
+        plot.application.web.delete(f"/v1/schema/{plot.live.site}").raise_for_status()
+        return plain(*args, **named)
+
+    with mirrored(plot) as mirror:
+        mirror.insert({"body": "before"}, uuid=uid(1))
+        monkeypatch.setattr(live, "insert_many", late)
+        with mirror.batch.dynamic() as batch:
+            batch.add_object({"body": "after"}, uuid=uid(2))
+        assert batch.failed_objects == []
+    assert plot.application.web.get(f"/v1/schema/{plot.live.site}").status_code == 404
+    assert sorted(reader(plot).objects(plot.shadow.site)) == sorted([uid(1), uid(2)])

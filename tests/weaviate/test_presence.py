@@ -21,7 +21,7 @@ from weaviate_server import Node
 
 pytestmark = pytest.mark.weaviate
 
-STARTS = 4
+STARTS = 5
 COLLECTIONS = 8
 
 
@@ -54,9 +54,11 @@ def test_what_is_there_is_never_said_not_to_be_while_the_server_starts(server: N
     )
     control.keep(kept, alias="stock")
     last = stocked.rest("GET", "/objects?class=Stock7&limit=1", index="Stock7")["objects"][0]["id"]
+    later = {"class": "Stock7", "id": last, "properties": {"title": "changed"}}
     again = batch_pb2.BatchObjectsRequest(objects=[batch_pb2.BatchObject(collection="Stock3", uuid=str(uid(900)))])
     asked: tuple[Callable[[], object], ...] = (
         lambda: stocked.batch(again, index="Stock3"),
+        lambda: stocked.rest("PATCH", f"/objects/Stock7/{last}", body=later, index="Stock7"),
         lambda: stocked.rest("GET", f"/objects/Stock7/{last}")["id"],
         lambda: control.index("Stock5") is not None,
         lambda: [one.name for one in control.indexes("stock")],
@@ -64,7 +66,7 @@ def test_what_is_there_is_never_said_not_to_be_while_the_server_starts(server: N
         lambda: len(stocked.rest("GET", "/objects?class=Stock5&limit=3", index="Stock5")["objects"]),
         lambda: len(stocked.rest("GET", "/schema/Stock4/shards")),
     )
-    wanted = [{}, last, True, ["Stock5"], 10, 3, 1]
+    wanted = [{}, None, last, True, ["Stock5"], 10, 3, 1]
     for start in range(STARTS):
         server.kill()
         server.start()

@@ -89,7 +89,7 @@ class Line:
         as well: then one that answers nothing at all any more is told as not reached, and soon.
         """
         doing = doing or f"{method} /v1{path.partition('?')[0]}"
-        loaded = collection_of(path) if method in ("GET", "DELETE") else None
+        loaded = collection_of(path)
         while True:
             asked = time.monotonic()
             answer = self._answered(
@@ -124,13 +124,15 @@ class Line:
     def batch(
         self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> dict[int, str]:
-        """Write objects; what the server says against each that it did not take, by its number in the request."""
+        """Write objects; what the server says against each that it did not take, by its number. Superseded."""
         while True:
             asked = time.monotonic()
             reply: batch_pb2.BatchObjectsReply = self._call(self._stub.BatchObjects, request, "a batch", index, timeout_s)
             told = {error.index: error.error for error in reply.errors}
-            if index is None or not _gone(told.values()) or self._presence.believed(index, asked=asked):
+            if index is None or not _gone(told.values()):
                 return told
+            if self._presence.believed(index, asked=asked):
+                raise Superseded(index)
 
     def delete(
         self, request: batch_delete_pb2.BatchDeleteRequest, *, index: str | None = None, timeout_s: float | None = None
