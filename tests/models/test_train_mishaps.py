@@ -198,7 +198,7 @@ def names(place: Path) -> list[str]:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was trained is taken, however much it gained."""
-    monkeypatch.setattr("transvase.core.training.trainer.choose", lambda base, tried: tried[-1])
+    monkeypatch.setattr("transvase.core.training.trainer.choose", lambda _, tried, **__: tried[-1])
 
 
 @pytest.mark.usefixtures("taken")

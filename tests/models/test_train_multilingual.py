@@ -53,15 +53,19 @@ def test_questions_in_one_script_learn_to_find_records_in_another(base: Path, tm
             out=tmp_path / "tuned",
             rungs=(Rung.TUNE,),
             replay=None,
-            epochs=12,
+            negatives=0,
+            crops=0,
+            epochs=20,
+            patience=100,
             batch=16,
             train_length=16,
-            rate=3e-3,
+            freeze=0,
+            rate=1e-2,
         ),
         progress=lambda *_: None,
     )
 
-    assert max(point.ndcg for point in trained.curve) > trained.base_ndcg + 0.05
+    assert max(point.ndcg for point in trained.curve) > trained.base_ndcg + 0.05  # bases of four seeds gained 0.16 to 0.30
     tuned, before = load(str(trained.out)), space_of(str(base))
     assert tuned.space.id == trained.space
     assert (tuned.space.query_prompt, tuned.space.document_prompt) == ("query: ", "passage: ")
