@@ -211,6 +211,6 @@ def _figures(survey: Survey, name: str) -> dict[str, float]:
     found = survey.ways[name]
     sure = interval(found.ndcg, survey.families)
     return {metric: float(np.mean(values)) for metric, values in found.figures.items()} | {
-        "ci_low": sure.low,
-        "ci_high": sure.high,
+        "ci_low": max(0.0, sure.low),
+        "ci_high": min(1.0, sure.high),
     }

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -425,6 +426,9 @@ def test_names_that_the_base_has_never_seen_are_learnt(tmp_path: Path, place: Pa
     )
     trained = train(settings, progress=progress)
     judged = read(collection, split="test")
+    # Twenty names are the sample that the claim is about, and not the two wordings that all of them are asked in.
+    named = tuple(replace(query, metadata={"family": query.id.rpartition("-")[2]}) for query in judged.queries)
+    judged = replace(judged, queries=named)
     encoders = {name: load(name) for name in ("builtin:minilm", str(trained.out))}
     found = evaluate(judged, encoders, split="test", progress=progress)
 
