@@ -51,7 +51,8 @@ def retire(
         return found if reads is None else replace(found, old_side_quiet_s=reads.quiet_s, old_side_readers=reads.by)
 
     def effect(migration: Migration) -> dict[str, object]:
-        if not store.there(migration.source) and not take_name:  # a name may be left to be taken after a crash
+        named = declared(store.alias(alias), migration.source) is not None
+        if named and not store.there(migration.source) and not take_name:  # what is named no more was left half ended by a crash
             return {"done": f"{migration.source} was gone already", "old_side_reads": None, "old_side_quiet_s": None}
         reads = old_side(store, migration)
         figures = {"old_side_reads": _since_cutover(store, migration, reads), "old_side_quiet_s": _rounded(reads)}

@@ -206,10 +206,23 @@ def test_an_end_that_died_after_the_deletion_leaves_what_has_the_name_since(
     walk.write(99, "by the old name", to=walk.table)
     if "drop" in options:
         assert "left as it is (1 object)" in retired(walk, **options)
+        assert (walk.store.control.index(walk.table), walk.store.ledger.doubts(walk.alias)) == (None, [])
     else:
         with pytest.raises(NotReady, match="1 object"):
             retired(walk, **options)
     assert body_of(walk, walk.table, 99) == "by the old name"
+
+
+def test_an_end_that_died_after_the_deletion_is_recorded_to_its_end(
+    live: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, _ = live
+    with monkeypatch.context() as patch:
+        patch.setattr(retiring, "forget", _die)
+        with pytest.raises(ZeroDivisionError):
+            retired(walk, drop=True)
+    assert "deleted" in retired(walk, drop=True)
+    assert (walk.store.control.index(walk.table), walk.store.ledger.doubts(walk.alias)) == (None, [])
 
 
 def test_an_end_that_died_before_the_deletion_deletes_the_very_same_collection(
