@@ -175,18 +175,18 @@ def test_a_model_that_answers_in_prose_is_asked_once_more_and_then_never_again(t
 def test_a_model_that_never_answers_readably_is_paid_for_a_few_questions_and_no_more(tmp_path: Path):
     write_records(tmp_path / "corpus.jsonl", 12)
     with PlantedModel(always("prose")) as model:
-        wanted = settings(tmp_path, model, workers=1, prices=PRICES)
-        with pytest.raises(BadValue, match="none of its answers to 10 questions was a JSON array") as caught:
+        wanted = settings(tmp_path, model, workers=4, prices=PRICES)
+        with pytest.raises(BadValue, match=r"none of its answers to 1\d questions was a JSON array") as caught:
             made(wanted)
         paid = len(model.seen.requests)
-        assert 20 <= paid <= 22, "a worker may be a step ahead"
+        assert 20 <= paid <= 20 + 2 * 3, "the other workers may be in the middle of a question"
         assert "'Certainly! Here are some queries.'" in str(caught.value)
         assert f"{paid} answers were paid for in this run, at most $" in str(caught.value)
         assert "synthetic-answers.jsonl" in str(caught.value)
         with pytest.raises(BadValue, match="none of its answers") as again:
             made(wanted)
-        assert len(model.seen.requests) <= paid + 2
-        assert "paid for in this run" not in str(again.value) or len(model.seen.requests) > paid
+        assert len(model.seen.requests) == paid
+        assert "paid for in this run" not in str(again.value)
     assert not (tmp_path / "made").exists()
 
 

@@ -98,6 +98,7 @@ class Asking:
         self._lock = threading.Lock()
         self.under_way = 0
         """Requests whose answers have not arrived yet."""
+        self._readable, self._unreadable = 0, 0
         self.requests, self.failures = 0, 0
         """Requests sent in this run, and those of them that had to be made again or given up."""
 
@@ -112,6 +113,9 @@ class Asking:
         if isinstance(got, End):
             return Outcome(job, got)
         found = queries_in(got.text)
+        with self._lock:
+            self._readable += found is not None
+            self._unreadable += found is None
         if found is None:
             return Outcome(job, End.GARBAGE, why=_quoted(got))
         return Outcome(job, End.ANSWERED, queries=tuple(found[: job.count]))
@@ -146,7 +150,7 @@ class Asking:
     def _begun(self) -> bool:
         """Count a request as under way, unless the run has ended in this very moment: what is sent is waited for."""
         with self._lock:
-            if self.stop.is_set():
+            if self.stop.is_set() or (self._unreadable >= _MUTE and not self._readable):
                 return False
             self.under_way += 1
             self.requests += 1
@@ -256,7 +260,7 @@ def _check(asking: Asking, outcomes: dict[int, Outcome], last: Outcome) -> None:
     """Give up on an endpoint that means it: nothing but refusals, or one question after the other without an answer."""
     if last.end is End.REFUSED and len(outcomes) >= _HOPELESS and all(one.end is End.REFUSED for one in outcomes.values()):
         raise _never(asking.endpoint, last.why)
-    if len(outcomes) == _MUTE:
+    if len(outcomes) >= _MUTE:
         _check_words(asking, outcomes)
     if last.end is End.UNANSWERED:
         recent = list(outcomes.values())[-_HOPELESS:]
@@ -267,10 +271,11 @@ def _check(asking: Asking, outcomes: dict[int, Outcome], last: Outcome) -> None:
 
 def _check_words(asking: Asking, outcomes: dict[int, Outcome]) -> None:
     """BadValue where all answers so far are unreadable: the next ones would be paid for like these."""
-    if not outcomes or any(one.end is not End.GARBAGE for one in outcomes.values()):
+    garbage = [one for one in outcomes.values() if one.end is End.GARBAGE]
+    if not garbage or any(one.end not in (End.GARBAGE, End.STOPPED) for one in outcomes.values()):
         return
-    last = list(outcomes.values())[-1]
-    asked = f"none of its answers to {len(outcomes)} questions was a JSON array of strings, though each was asked for twice"
+    last = garbage[-1]
+    asked = f"none of its answers to {len(garbage)} questions was a JSON array of strings, though each was asked for twice"
     advice = "name another model" if ", cut off after" not in last.why else "raise --answer-tokens, or name another model"
     raise BadValue("--model", asking.endpoint.model, why=f"{asked} (such as: {last.why}); {advice}")
 
