@@ -13,6 +13,7 @@ from transvase.core.errors import EncoderFailed
 from transvase.core.space import Role
 from transvase.core.training.lessons.mining import Mining, mined_table
 from transvase.core.training.lessons.table import Table
+from transvase.core.training.tuning.attention import Attention
 from transvase.core.training.tuning.freezing import upper_layers, without_dropout
 from transvase.core.training.tuning.loss import Guide, embed_by_length, loss_for
 from transvase.core.training.weights.learner import Learner, load
@@ -130,6 +131,31 @@ def test_chunks_of_like_length_give_the_vectors_of_one_batch(learner: Learner) -
     whole = learner.model(dict(features))["sentence_embedding"].detach().numpy()
 
     np.testing.assert_allclose(embed_by_length(learner.model, features).detach().numpy(), whole, atol=1e-5)
+
+
+def test_attention_by_matrix_products_learns_the_same(learner: Learner) -> None:
+    """Switched while learning in bf16, back for a validation in between, and for good afterwards."""
+    learner.model.eval()
+    body, quick = learner.model[0].auto_model, replace(learner, fast=True)
+    rows = table()
+    loss = loss_for(learner.model, rows, form="ranking", scale=20.0)
+    fused = value_and_gradient(learner, loss, rows)
+    attention = Attention(quick)
+    with attention.learning():
+        assert body.config._attn_implementation == "eager"
+        plain = value_and_gradient(learner, loss, rows)
+        with attention.looking():
+            assert body.config._attn_implementation == "sdpa"
+        assert body.config._attn_implementation == "eager"
+
+    assert body.config._attn_implementation == "sdpa"
+    assert plain[0] == pytest.approx(fused[0], rel=1e-4)
+    np.testing.assert_allclose(plain[1], fused[1], atol=1e-4)
+
+
+def test_attention_stays_fused_where_nothing_is_gained_by_parting_it(learner: Learner) -> None:
+    with Attention(replace(learner, fast=False)).learning():
+        assert learner.model[0].auto_model.config._attn_implementation == "sdpa"
 
 
 def mined(learner: Learner, place: Path) -> tuple[np.ndarray, set[str]]:

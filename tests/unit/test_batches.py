@@ -149,6 +149,31 @@ def test_one_document_in_two_columns_comes_once() -> None:
     assert not laid.blocked.any()
 
 
+def test_an_answer_brings_the_negatives_of_one_of_its_questions_where_they_are_shared() -> None:
+    """Two questions with one answer and a negative each: whichever comes first brings its own, masked where it is an answer."""
+    data = judged({"a": {"x": 1}, "b": {"x": 1, "y": 1}, "c": {"z": 1}})
+    rows = [row for row, pair in enumerate(pairs_of(data)) if pair.document != "y"]
+    table = build(lesson(data), [pairs_of(data)[row] for row in rows]).with_negatives(np.array([[1], [2], [0]]))
+    each, one = table.laid([0, 1, 2]), replace(table, shared=True).laid([1, 0, 2])
+    first = replace(table, shared=True).laid([0, 1, 2])
+
+    assert each.documents.tolist() == [0, 2, 1]
+    assert one.documents.tolist() == [0, 2]
+    assert one.places.tolist() == [[0, 1], [0, 1], [1, 0]]
+    assert first.documents.tolist() == [0, 2, 1]
+    assert first.blocked.tolist() == [[False, False, False], [False, False, True], [False, False, False]]
+
+
+def test_mined_neighbours_stand_together_instead_of_those_that_words_find() -> None:
+    data = judged({"a": {"boiler": 1}, "b": {"invoice": 1}, "c": {"valve": 1}}, texts={"a": "where is the invoice"})
+    table = build(lesson(data), pairs_of(data))
+    told = table.with_negatives(np.array([[1], [2], [0]]), neighbours=np.array([[2, -1], [-1, -1], [0, 1]]))
+
+    assert look_alikes(table, seed=1)[0][0] == 1
+    assert look_alikes(told, seed=1) == [[2], [], [0, 1]]
+    assert look_alikes(with_replay(told, [("what is replayed?", "this")]), seed=1)[-1] == []
+
+
 def test_two_questions_share_their_answer_and_neither_has_it_for_a_negative() -> None:
     data = judged({"a": {"x": 1}, "b": {"x": 1}, "c": {"z": 1}})
     laid = build(lesson(data), pairs_of(data)).laid([0, 1, 2])

@@ -81,3 +81,20 @@ def test_a_judged_document_that_there_was_no_time_to_read_has_no_cosine(tmp_path
 
     assert len(cosines) == 16 * ROWS
     assert 0 < cosines.count("") < 16 * ROWS
+
+
+def test_what_was_mined_is_found_again_with_its_neighbours(tmp_path: Path) -> None:
+    """Neighbours are answers of other rows, by their numbers in the table and not in what was mined from."""
+    mining = Mining(count=1, pool=ROWS + OTHERS, seconds=60, lexical=False, seed=1)
+    known = [[] for _ in range(ROWS)]
+    made, _ = mined_table(table(), cast("Shelf", Plain()), mining=mining, known=known, directory=tmp_path, progress=silent)
+    again, _ = mined_table(table(), cast("Shelf", Plain()), mining=mining, known=known, directory=tmp_path, progress=silent)
+
+    assert made.neighbours is not None
+    assert again.neighbours is not None
+    assert again.neighbours.tolist() == made.neighbours.tolist()
+    for row, beside in enumerate(made.neighbours):
+        found = beside[beside >= 0]
+        assert len(found)
+        assert (found < ROWS).all()
+        assert row not in found

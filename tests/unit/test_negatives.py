@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue
-from transvase.core.training.lessons.negatives import mine
+from transvase.core.training.lessons.negatives import NEIGHBOURS, mine
 from transvase.core.training.lessons.table import answers_to_avoid
 
 
@@ -91,3 +91,19 @@ def test_what_shares_words_is_mined_from_beside_what_is_near() -> None:
     assert first.rows.tolist() == [[101]]
     assert first.scores[0, 0] == pytest.approx(0.1, abs=1e-6)
     assert first.limits[0] == pytest.approx(0.95 * 0.95, abs=1e-6)
+
+
+def test_neighbours_are_the_hardest_answers_of_other_queries_below_the_margin() -> None:
+    """Of the first query's documents 1 and 4 answer others, 2 answers another but is too near, 3 answers nobody."""
+    asked = np.concatenate([QUERY, at(0.5), at(0.99), at(-0.2)])
+    documents = at(0.9, 0.5, 0.89, 0.7, -0.2)
+    mined = mine(asked, documents, positives=[[0], [1], [2], [4]], avoid=[[], [], [], []], count=1)
+
+    assert mined.rows[0].tolist() == [3]
+    assert mined.neighbours[0].tolist() == [1, 4, *[-1] * (NEIGHBOURS - 2)]
+
+
+def test_an_answer_in_other_words_is_no_neighbour() -> None:
+    asked, documents = np.concatenate([QUERY, at(0.5)]), at(0.9, 0.5, 0.3)
+
+    assert mine(asked, documents, positives=[[0], [1]], avoid=[[1], []], count=1).neighbours[0].max() == -1

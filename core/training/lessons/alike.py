@@ -1,7 +1,7 @@
-"""Which answers a question might be mistaken to ask for, by words alone: what is to stand beside its own in a batch.
+"""Which answers a question might be mistaken to ask for: what is to stand beside its own in a batch.
 
 The other answers of a batch are its negatives. Drawn at random nearly all of them are easy; those that share the question's
-words are not, and finding them takes no model.
+words are not, and finding them takes no model. Where negatives were mined, the model has said which answers it takes for right.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ AMONG: Final = 8192
 
 
 def look_alikes(table: Table, *, seed: int) -> list[list[int]]:
-    """For each row, answers of rows of its group that have the most of its question's words (BM25), the best first.
+    """For each row, answers of rows of its group, the likest first: those that were mined, else by its question's words (BM25).
 
     Replayed rows have none: their batches are their own.
     """
     from transvase.core.evaluation.lexical import Lexical
 
+    if table.neighbours is not None:
+        return [[int(number) for number in row if number >= 0] for row in table.neighbours]
     found: list[list[int]] = [[] for _ in range(len(table))]
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(table.groups == DOMAIN))
     for part in np.array_split(rows, -(-len(rows) // AMONG)):

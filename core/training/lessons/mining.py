@@ -48,7 +48,7 @@ class Mining:
 def mined_table(
     table: Table, shelf: Shelf, *, mining: Mining, known: Sequence[Sequence[int]], directory: Path, progress: Progress
 ) -> tuple[Table, int]:
-    """The table with ``mining.count`` negatives a row, and how many documents they were mined from.
+    """The table with ``mining.count`` negatives a row and its nearest answers beside, and how many documents were mined from.
 
     ``known`` are each row's documents that were judged and found wrong: they come before all that is mined, and into what is
     mined from before all others. The cache and the sheet ``mined.tsv`` (ids and scores, no text) go into ``directory``.
@@ -56,7 +56,7 @@ def mined_table(
     kept = directory / f"mined-{_key(table, shelf, mining, known)}.npz"
     if kept.exists():
         with np.load(kept) as found:
-            return table.with_negatives(found["rows"]), int(found["pool"])
+            return table.with_negatives(found["rows"], neighbours=found["neighbours"]), int(found["pool"])
     asked, where = np.unique(table.rows[:, 0], return_inverse=True)
     pool, held = _pool(table, shelf, mining=mining, judged=known, progress=progress)
     place = {int(number): row for row, number in enumerate(pool)}
@@ -72,12 +72,13 @@ def mined_table(
         seed=mining.seed,
     )
     rows = _known_first(pool[mined.rows][where], known)
+    neighbours = np.where(mined.neighbours < 0, -1, pool[mined.neighbours])[where]
     seen = Seen(vectors[where], held, place=place, limits=mined.limits[where])
     write_sheet(directory / "mined.tsv", table, rows, seen=seen, known=known)
     partial = kept.with_suffix(".partial.npz")
-    np.savez(partial, rows=rows, pool=len(pool))
+    np.savez(partial, rows=rows, neighbours=neighbours, pool=len(pool))
     partial.rename(kept)
-    return table.with_negatives(rows), len(pool)
+    return table.with_negatives(rows, neighbours=neighbours), len(pool)
 
 
 def _key(table: Table, shelf: Shelf, mining: Mining, known: Sequence[Sequence[int]]) -> str:

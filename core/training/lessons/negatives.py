@@ -17,6 +17,9 @@ from transvase.core.evaluation.ranking import unit
 
 MARGIN: Final = 0.05
 
+NEIGHBOURS: Final = 12
+"""The most answers that are named to stand beside a row's own: a batch has room for seven, and some are taken or its family's."""
+
 DEPTH: Final = 64
 """Nearest documents of a query that are looked at, beside those that its words bring."""
 
@@ -26,11 +29,15 @@ _BLOCK: Final = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mined:
-    """Rows of documents, hardest first, their cosines with the query, and below which cosine they had to stay."""
+    """Rows of documents, hardest first, their cosines with the query, and below which cosine they had to stay.
+
+    ``neighbours`` are the hardest of those that answer other queries, -1 where there are no more.
+    """
 
     rows: NDArray[np.int64]
     scores: NDArray[np.float32]
     limits: NDArray[np.float32]
+    neighbours: NDArray[np.int64]
 
 
 def mine(
@@ -53,11 +60,13 @@ def mine(
     documents.
     """
     rng = np.random.default_rng(seed)
-    asked, held = unit(queries), unit(documents)
+    asked, held, answering = unit(queries), unit(documents), np.zeros(len(documents), dtype=bool)
+    answering[[row for rows in positives for row in rows]] = True
     mined = Mined(
         np.empty((len(asked), count), dtype=np.int64),
         np.empty((len(asked), count), dtype=np.float32),
         np.empty(len(asked), dtype=np.float32),
+        np.full((len(asked), NEIGHBOURS), -1, dtype=np.int64),
     )
     for start in range(0, len(asked), _BLOCK):
         scores = asked[start : start + _BLOCK] @ held.T
@@ -70,8 +79,11 @@ def mine(
             mined.limits[number] = limit = weakest - abs(weakest) * margin
             candidates = near[offset] if lexical is None else np.union1d(near[offset], lexical[number][lexical[number] >= 0])
             allowed = _allowed(len(row), positives[number], avoid[number], count=count)
-            best = _hardest(row, candidates, allowed=allowed, limit=limit, count=count, rng=rng)
+            ranked = _ranked(row, candidates, allowed=allowed, limit=limit)
+            best = _filled(ranked[:count], allowed=allowed, count=count, rng=rng)
             mined.rows[number], mined.scores[number] = best, row[best]
+            beside = ranked[answering[ranked]][:NEIGHBOURS]
+            mined.neighbours[number, : len(beside)] = beside
     return mined
 
 
@@ -92,19 +104,18 @@ def _allowed(total: int, positives: Collection[int], avoid: Collection[int], *, 
     return allowed
 
 
-def _hardest(
-    scores: NDArray[np.float32],
-    candidates: NDArray[np.intp],
-    *,
-    allowed: NDArray[np.bool_],
-    limit: float,
-    count: int,
-    rng: np.random.Generator,
+def _ranked(
+    scores: NDArray[np.float32], candidates: NDArray[np.intp], *, allowed: NDArray[np.bool_], limit: float
 ) -> NDArray[np.intp]:
+    """The candidates that are allowed and stay below the limit, hardest first."""
     candidates = np.sort(candidates)
     below = candidates[allowed[candidates] & (scores[candidates] < limit)]
-    best = below[np.argsort(-scores[below], kind="stable")[:count]]
+    return np.asarray(below[np.argsort(-scores[below], kind="stable")], dtype=np.intp)
+
+
+def _filled(best: NDArray[np.intp], *, allowed: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """``count`` of them, the rest drawn at random from what is allowed."""
     if len(best) == count:
-        return np.asarray(best, dtype=np.intp)
+        return best
     others = np.setdiff1d(np.flatnonzero(allowed), best)
     return np.concatenate([best, rng.choice(others, size=count - len(best), replace=False)])

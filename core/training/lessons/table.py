@@ -61,6 +61,11 @@ class Table:
     """One a query: the documents that are never its negatives, its own answers among them."""
     groups: NDArray[np.int64]
     """One a row."""
+    neighbours: NDArray[np.int64] | None = None
+    """Answers that are to stand in a row's batch, by number, the likest first, shape (n, k), -1 for none; None: nobody looked."""
+    shared: bool = False
+    """Whether an answer brings the negatives of one of its questions into a batch, and not those of each: every document that
+    is read takes as long as the answer."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,7 +84,7 @@ class Table:
 
     def laid(self, rows: Sequence[int]) -> Laid:
         """The documents of a batch of these rows, each once, and what each row makes of them."""
-        taken = self.rows[list(rows)]
+        taken = _of_the_first(self.rows[list(rows)]) if self.shared else self.rows[list(rows)]
         held = np.fromiter(dict.fromkeys(taken[:, 1:].T.reshape(-1).tolist()), dtype=np.int64)
         place = {int(number): column for column, number in enumerate(held)}
         places = np.asarray([[place[int(number)] for number in row[1:]] for row in taken], dtype=np.int64)
@@ -87,9 +92,15 @@ class Table:
         blocked[np.arange(len(taken)), places[:, 0]] = False
         return Laid(held, places, blocked)
 
-    def with_negatives(self, mined: NDArray[np.int64]) -> Table:
-        """The same rows with these negatives, shape (n, negatives), in place of any there were."""
-        return replace(self, rows=np.hstack([self.rows[:, :2], mined]))
+    def with_negatives(self, mined: NDArray[np.int64], *, neighbours: NDArray[np.int64] | None = None) -> Table:
+        """The same rows with these negatives, shape (n, negatives), in place of any there were; ``neighbours`` as there."""
+        return replace(self, rows=np.hstack([self.rows[:, :2], mined]), neighbours=neighbours)
+
+
+def _of_the_first(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every row with the negatives of the first row that has its answer."""
+    _, first, which = np.unique(rows[:, 1], return_index=True, return_inverse=True)
+    return np.hstack([rows[:, :2], rows[first[which], 2:]])
 
 
 def build(lesson: Lesson, pairs: Sequence[Pair]) -> Table:
@@ -169,6 +180,9 @@ def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: in
         known[text].add(answer)
     answers = np.asarray([answer for *_, answer in added], dtype=np.int64)
     negatives = [np.roll(answers, column + 1) for column in range(table.negatives)]
+    neighbours = table.neighbours
+    if neighbours is not None:
+        neighbours = np.vstack([neighbours, np.full((len(added), neighbours.shape[1]), -1, dtype=np.int64)])
     return replace(
         table,
         queries=(*table.queries, *(text for text, *_ in added)),
@@ -178,4 +192,5 @@ def _with_rows(table: Table, added: Sequence[tuple[str, str, int]], *, group: in
         families=np.concatenate([table.families, np.asarray([family[text] for text in words], dtype=np.int64)]),
         avoid=(*table.avoid, *(frozenset(known[text]) for text in words)),
         groups=np.concatenate([table.groups, np.full(len(added), group, dtype=np.int64)]),
+        neighbours=neighbours,
     )

@@ -20,6 +20,7 @@ from transvase.core.training.plan import Pace
 from transvase.core.training.weights.learner import Learner, reading
 
 from . import ranks
+from .attention import Attention
 from .batches import Plan, sampler
 from .collate import Collator
 from .course import Course, whole_checkpoint
@@ -61,7 +62,8 @@ def fit(
     from sentence_transformers.base.losses.merged_forward import column_merging_disabled
     from transformers.trainer_callback import PrinterCallback
 
-    follower = _follower(learner, order=order, pace=pace, course=course, progress=progress)
+    attention = Attention(learner)
+    follower = _follower(learner, attention, order=order, pace=pace, course=course, progress=progress)
     trainer = _trainer(learner, table, loss, order=order, pace=pace, callback=follower)
     trainer.remove_callback(PrinterCallback)  # it prints to standard output, where --json has its one object
     checkpoint = whole_checkpoint(Path(order.scratch))
@@ -69,7 +71,7 @@ def fit(
         course.recover(checkpoint)
     pace.began = time.monotonic()
     # One forward for all columns would pad every short query to the longest document: a third of a step on a CPU.
-    with reading(learner, order.length), column_merging_disabled():
+    with reading(learner, order.length), attention.learning(), column_merging_disabled():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     learner.model.eval()
 
@@ -158,7 +160,9 @@ def _plan(table: Table, *, order: Order) -> Plan:
     return Plan(table.stakes(), look_alikes(table, seed=order.seed))
 
 
-def _follower(learner: Learner, *, order: Order, pace: Pace, course: Course | None, progress: Progress) -> Any:
+def _follower(
+    learner: Learner, attention: Attention, *, order: Order, pace: Pace, course: Course | None, progress: Progress
+) -> Any:
     """Keeps the pace, validates when it is time, asks for checkpoints, and ends the training when all is done."""
     from transformers import TrainerCallback
 
@@ -172,7 +176,10 @@ def _follower(learner: Learner, *, order: Order, pace: Pace, course: Course | No
             if course is not None:
                 progress("train", state.global_step if order.seconds == float("inf") else int(1000 * wish[0]), _total(order))
                 pace.share = wish[0]
-                goes_on = course.validate(learner, step=state.global_step) if course.due() else True
+                goes_on = True
+                if course.due():
+                    with attention.looking():
+                        goes_on = course.validate(learner, step=state.global_step)
                 keep = time.monotonic() - saved >= order.checkpoint_s
                 wish = (wish[0], float(not goes_on or wish[0] >= 1), float(keep))
             pace.share, ends, keeps = ranks.agreed(wish, device=learner.model.device)

@@ -17,8 +17,8 @@ from transvase.core.training.lessons.table import Laid, Table
 MINI_BATCH: Final = 32
 """Texts that the cached form embeds at a time."""
 
-CHUNK: Final = 16
-"""Rows of like length that a processor embeds at a time."""
+CHUNK: Final = 32
+"""Rows of like length that a processor embeds at a time: 16 took a fifth longer in bf16 and as long in float32."""
 
 MARGIN: Final = 0.2
 """Of the triplet form, between cosines."""
