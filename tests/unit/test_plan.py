@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 from transvase.core.errors import BadValue
@@ -89,6 +90,19 @@ def test_a_cut_validation_holds_all_answers_and_what_is_near_them_in_words() -> 
 
 def test_a_small_corpus_is_asked_whole() -> None:
     assert len(draw(collection(50), size=1000, seed=1).documents) == 350
+
+
+def test_an_exam_knows_which_of_its_queries_are_of_one_family() -> None:
+    """Also where it is a draw: two that are asked in the same words stay one, whatever stands between them."""
+    whole = collection(60)
+    asked = tuple(replace(query, metadata={"family": row // 2}) for row, query in enumerate(whole.queries))
+    exam = draw(replace(whole, queries=asked), size=40, seed=1)
+    family_of = {query.text: row // 2 for row, query in enumerate(whole.queries)}
+
+    assert len(exam.families) == len(exam.queries) == 20
+    for one, first in zip(exam.queries, exam.families, strict=True):
+        for other, second in zip(exam.queries, exam.families, strict=True):
+            assert (first == second) == (family_of[one] == family_of[other])
 
 
 def test_the_mark_is_ndcg_of_what_the_encoding_finds() -> None:
