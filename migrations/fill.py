@@ -7,11 +7,11 @@ table. What changes behind the reader's back is in the outbox, since the capture
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from transvase.core.errors import EncoderFailed
+from transvase.core.errors import EncoderFailed, StoreFailed
 from transvase.core.migration import Migration, Move
 from transvase.core.ports import Corpus, Declaration, Encoder, Index, Place, Progress, Store
 from transvase.core.record import Key, Record
@@ -118,12 +118,22 @@ def filled(
         if derivation is None:
             texts = [record.text or "" for record in throttle.through(lambda: store.corpus(alias).sample(_WARMING, seed=1))]
             queries = encode_each(encoder_for(target, encoders), texts, Role.QUERY).vectors
-            throttle.through(lambda: index.warm(queries))
+            _tried(lambda: index.warm(queries), progress)
         else:
-            throttle.through(lambda: warm(index))
+            _tried(lambda: warm(index), progress)
         return {**figures, "owed": owed, **compared}
 
     return make(store, alias, Move.FILL, effect)
+
+
+def _tried(warming: Callable[[], None], progress: Progress) -> None:
+    """Warm, unless the store wants to be left alone: nothing depends on it, and a busy one is warm enough."""
+    try:
+        warming()
+    except StoreFailed as error:
+        if not error.passing:
+            raise
+        progress(f"not warmed: {error}", 0, 0)
 
 
 def _shared(index: Index, worker: Worker, progress: Progress) -> dict[str, object]:

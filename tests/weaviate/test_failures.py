@@ -296,12 +296,13 @@ def test_a_port_where_nobody_listens_is_not_reached() -> None:
 def test_a_connection_that_breaks_off_leaves_a_doubt() -> None:
     """The listener reads the request and hangs up: whether the server did it is not known."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+        port, asked = listener.getsockname()[1], [0]
 
         def hang_up() -> None:
-            for _ in range(2):
+            for _ in range(4):
                 caller, _ = listener.accept()
                 caller.recv(100)
+                asked[0] += 1
                 caller.close()
 
         thread = threading.Thread(target=hang_up, daemon=True)
@@ -310,6 +311,9 @@ def test_a_connection_that_breaks_off_leaves_a_doubt() -> None:
         error = raised(lambda: rude.rest("POST", "/objects", body={}))
         assert kind_of(error) is Kind.BROKEN
         assert in_doubt(error)
+        assert asked == [1]
+        assert kind_of(raised(lambda: rude.rest("GET", "/meta"))) is Kind.BROKEN
+        assert asked == [3], "what only reads is asked for once more"
         rude.close()
 
 
@@ -345,6 +349,7 @@ def test_every_kind_that_the_table_knows_has_a_sentence_said_above() -> None:
         Kind.UNTIMED,
         Kind.UNINDEXED,
         Kind.MODULE,  # said in test_pinning, where there is a module
+        Kind.LEADERLESS,  # said in test_busy, where there is no leader
         Kind.STRANGER,
         Kind.FORBIDDEN,
     }

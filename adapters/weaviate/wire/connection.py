@@ -21,8 +21,6 @@ OLDEST: Final = (1, 32)
 
 SILENT: Final = {Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT}
 """After these the next request does not begin with the same host."""
-ELSEWHERE: Final = {Kind.UNREACHED, Kind.BROKEN}
-"""After these a request that only reads is given to the next host. One that is slow at a host that lives is slow at all."""
 
 T = TypeVar("T")
 
@@ -161,9 +159,13 @@ class Connection:
             line.close()
 
     def _somewhere(self, ask: Callable[[Line, bool], T], *, reads: bool = False) -> T:
-        """What the first host answers that can be asked; ``ask`` is told whether others are left to be asked instead."""
+        """What the first host answers that can be asked; ``ask`` is told whether others are left to be asked instead.
+
+        What only reads comes round to the first one again where the last one broke off: a server may let go of a connection that
+        was idle just when it is used. One that is slow at a host that lives is slow everywhere, and asked for once.
+        """
         first, count = self._turn.at, len(self._lines)
-        for step in range(count):
+        for step in range(count + reads):
             at, spare = (first + step) % count, step < count - 1
             try:
                 answer = ask(self._lines[at], spare)
@@ -171,7 +173,8 @@ class Connection:
                 kind = kind_of(error)
                 if kind in SILENT:
                     self._turn.at = (at + 1) % count
-                if not spare or kind not in (ELSEWHERE if reads else {Kind.UNREACHED}):
+                broke = reads and kind is Kind.BROKEN and step < count
+                if not (broke or (spare and kind is Kind.UNREACHED)):
                     raise
                 continue
             self._turn.at = at
