@@ -28,7 +28,7 @@ from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.declaration import Alias, Declaration, Source
 from weaviate_independent import Reader, differences, strange_vectors
-from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Application, Plot, uid
+from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Application, Plot, now_ms, uid
 
 DIE_AT: Final = "TRANSVASE_TEST_DIE_AT"
 ENCODERS: Final = {"old": OLD, "new": NEW}
@@ -44,7 +44,11 @@ class Ground:
     def setting(self, alias: str) -> Setting:
         assert alias == ALIAS
         return Setting(
-            connection=self.plot.connection, ledger=self.plot.ledger, alias=ALIAS, look=lambda: self.seen or self.plot.look()
+            connection=self.plot.connection,
+            ledger=self.plot.ledger,
+            alias=ALIAS,
+            look=lambda: self.seen or self.plot.look(),
+            clock=lambda: now_ms(self.plot.connection),
         )
 
     def close(self) -> None:

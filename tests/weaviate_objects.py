@@ -140,7 +140,9 @@ class Plot:
 
     @property
     def setting(self) -> Setting:
-        return Setting(connection=self.connection, ledger=self.ledger, alias=ALIAS, look=self.look)
+        return Setting(
+            connection=self.connection, ledger=self.ledger, alias=ALIAS, look=self.look, clock=lambda: now_ms(self.connection)
+        )
 
     @property
     def corpus(self) -> WeaviateCorpus:
@@ -189,6 +191,11 @@ class Plot:
         debts = self.outbox.read(limit=1_000)
         records = self.corpus.read([debt.key for debt in debts])
         return self.outbox.pay(debts, [self.payment(one, records) for one in declarations or (self.live, self.shadow)])
+
+
+def now_ms(connection: Connection) -> int:
+    """The server's clock, cut to whole seconds."""
+    return int(connection.now() * 1_000)
 
 
 def encoded(encoder: HashEncoder, texts: Sequence[str], width: int) -> Vectors:

@@ -141,10 +141,10 @@ class Book(Notes):
         with self.at().write("beginning to watch", durable=False) as run:
             return entries.watch(run, alias, token=token)
 
-    def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None) -> set[Key]:
+    def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None, site: str | None = None) -> set[Key]:
         """Keys with an entry that was unsettled at any moment since then."""
         with self.at().read("reading what was written since") as run:
-            return entries.since(run, alias, watched, among=among)
+            return entries.since(run, alias, watched, among=among, site=site)
 
     def unwatch(self, alias: str, watched: int) -> None:
         """Watch no longer."""

@@ -113,9 +113,9 @@ def watch(run: Run, alias: str, *, token: str) -> int:
     return int(watched)
 
 
-def since(run: Run, alias: str, watched: int, *, among: Sequence[Key] | None) -> set[Key]:
-    """Keys with an entry that was unsettled at or after ``watched``."""
-    values: dict[str, object] = {"alias": alias, "watched": watched}
+def since(run: Run, alias: str, watched: int, *, among: Sequence[Key] | None, site: str | None) -> set[Key]:
+    """Keys with an entry that was unsettled at or after ``watched``, and owed to the site where one is given."""
+    values: dict[str, object] = {"alias": alias, "watched": watched, "site": statements.ANY if site is None else site}
     rows = run(statements.SINCE, values) if among is None else run(statements.SINCE_AMONG, {**values, "keys": listed(among)})
     return {key(tenant, uuid) for tenant, uuid in rows}
 

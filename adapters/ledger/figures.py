@@ -39,3 +39,5 @@ class Mark:
 
     swept_to: int | None = None
     """Every change with a timestamp up to this one has been looked at; milliseconds, the server's clock. None: never."""
+    walked: int | None = None
+    """When the last whole comparison began that came to its end, by the same clock. None: never."""

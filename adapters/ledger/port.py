@@ -77,7 +77,8 @@ class Ledger(Protocol):
     def owe(self, alias: str, keys: Sequence[Key], *, only: str | None = None, first: str = "") -> int:
         """Leave the keys owed to the site ``only`` (None: to every one); durable. Returns how many were not owed to it yet.
 
-        What somebody is just paying is owed again by it. ``first`` names the site that has the newest state, if one is known.
+        What somebody is just paying is owed again by it. ``first`` names the site that has the newest state, if one is known;
+        after an ``@`` it may say when, which ``firsts`` gives back as it stands.
         """
         ...
 
@@ -113,8 +114,11 @@ class Ledger(Protocol):
         """Begin to watch the keys, for ``since``: a fill asks before it reads. Ends with ``unwatch``, or the process."""
         ...
 
-    def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None) -> set[Key]:
-        """Keys of which an entry was unsettled at any moment since ``watched``; of those in ``among`` where it is given."""
+    def since(self, alias: str, watched: int, *, among: Sequence[Key] | None = None, site: str | None = None) -> set[Key]:
+        """Keys of which an entry was unsettled at any moment since ``watched``; of those in ``among`` where it is given.
+
+        With ``site`` only entries count that are owed to it, or to every one.
+        """
         ...
 
     def unwatch(self, alias: str, watched: int) -> None:

@@ -135,11 +135,12 @@ FLYING: Final = (
     "SELECT COUNT(*) FROM (SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND settled = 0 AND writer <> ''"
     " AND (writer IN {writers} OR at > {now} - :grace)) AS k"
 )
-# Keys whose newest state lies at the site as far as anybody has said.
+# Keys whose newest state lies at the site as far as anybody has said; what stands after an @ is a moment.
 LYING: Final = (
     "SELECT COUNT(*) FROM (SELECT DISTINCT o.tenant, o.uuid FROM owed o WHERE o.alias = :alias AND o.settled = 0"
-    " AND o.first_site = :site AND NOT EXISTS (SELECT 1 FROM owed n WHERE n.alias = o.alias AND n.tenant = o.tenant"
-    " AND n.uuid = o.uuid AND n.settled = 0 AND n.first_site NOT IN ('', :site) AND n.entry > o.entry)) AS k"
+    " AND SUBSTR(o.first_site || '@', 1, LENGTH(:site) + 1) = :site || '@'"
+    " AND NOT EXISTS (SELECT 1 FROM owed n WHERE n.alias = o.alias AND n.tenant = o.tenant AND n.uuid = o.uuid AND n.settled = 0"
+    " AND n.first_site <> '' AND SUBSTR(n.first_site || '@', 1, LENGTH(:site) + 1) <> :site || '@' AND n.entry > o.entry)) AS k"
 )
 DEBTS: Final = (
     "SELECT {joined}, CASE WHEN MIN(only_site) = MAX(only_site) THEN MIN(only_site) ELSE '' END, tenant, uuid"
@@ -155,10 +156,15 @@ FIRSTS: Final = (
 TICKET: Final = "{ticket}"
 WATCH: Final = "INSERT INTO watches (watched, alias, writer) VALUES (:watched, :alias, :writer)"
 UNWATCH: Final = "DELETE FROM watches WHERE alias = :alias AND watched = :watched"
-SINCE: Final = "SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND (settled = 0 OR settled >= :watched)"
+ANY: Final = "*"
+"""In the place of a site: no site has this name."""
+SINCE: Final = (
+    "SELECT DISTINCT tenant, uuid FROM owed WHERE alias = :alias AND (settled = 0 OR settled >= :watched)"
+    " AND (:site = '*' OR only_site IN ('', :site))"
+)
 SINCE_AMONG: Final = (
     "SELECT DISTINCT o.tenant, o.uuid FROM owed o JOIN {keys} k ON o.tenant = k.tenant AND o.uuid = k.uuid"
-    " WHERE o.alias = :alias AND (o.settled = 0 OR o.settled >= :watched)"
+    " WHERE o.alias = :alias AND (o.settled = 0 OR o.settled >= :watched) AND (:site = '*' OR o.only_site IN ('', :site))"
 )
 WATCHERS: Final = "SELECT DISTINCT writer FROM watches WHERE alias = :alias"
 UNWATCHED: Final = "DELETE FROM watches WHERE alias = :alias AND writer IN {writers}"

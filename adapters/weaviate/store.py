@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
+from weakref import WeakSet
 
 from transvase.adapters.ledger import Ledger
 from transvase.adapters.weaviate.collections import outlook as prospects
@@ -42,6 +43,7 @@ class WeaviateStore:
         self._realm = Realm(connection, self.control, self.ledger)
         self._watch, self._pins = Watch(connection, self.control), Pins(connection)
         self._switching = threading.Lock()
+        self._given: WeakSet[WeaviateIndex] = WeakSet()
 
     @property
     def journal(self) -> Journal:
@@ -56,7 +58,11 @@ class WeaviateStore:
             with suppress(TransvaseError):  # the verb itself meets it, and says it
                 put_back(self.connection, self.ledger, alias)
                 self._pins.again(self._watch.fresh(alias))
-            yield
+            try:
+                yield
+            finally:  # however a fill ended
+                for one in tuple(self._given):
+                    one.let_go(alias)
 
     def aliases(self) -> list[str]:
         """All aliases of the server that are ours."""
@@ -79,7 +85,9 @@ class WeaviateStore:
         """The objects and vectors of a collection that is not adopted yet."""
         source = lifecycle.completed(self._realm, proposal).source
         alias = Alias(name=proposal.alias, source=source, live=declaration, shadow=None, generation=0)
-        setting = Setting(connection=self.connection, ledger=self.ledger, alias=proposal.alias, look=lambda: alias)
+        setting = Setting(
+            connection=self.connection, ledger=self.ledger, alias=proposal.alias, look=lambda: alias, clock=self.control.now_ms
+        )
         return WeaviateCorpus(setting), WeaviateIndex(setting, declaration)
 
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
@@ -163,7 +171,9 @@ class WeaviateStore:
         declared = next((side for side in (seen.live, seen.shadow) if side is not None and side.name == index), None)
         if declared is None or not self.there(index):
             raise Superseded(index)
-        return WeaviateIndex(self.setting(alias), declared)
+        made = WeaviateIndex(self.setting(alias), declared)
+        self._given.add(made)
+        return made
 
     def outbox(self, alias: str) -> WeaviateOutbox:
         """The alias' debts."""
@@ -187,11 +197,24 @@ class WeaviateStore:
 
     def _watched(self, alias: str) -> Setting:
         look = self._watch.recent
-        return Setting(connection=self.connection, ledger=self.ledger, alias=alias, look=lambda: look(alias), watch=self._watch)
+        return Setting(
+            connection=self.connection,
+            ledger=self.ledger,
+            alias=alias,
+            look=lambda: look(alias),
+            clock=self.control.now_ms,
+            watch=self._watch,
+        )
 
     def _setting_of(self, seen: Known) -> Setting:
         alias = seen.alias
-        return Setting(connection=self.connection, ledger=self.ledger, alias=alias.name, look=lambda: alias)
+        return Setting(
+            connection=self.connection,
+            ledger=self.ledger,
+            alias=alias.name,
+            look=lambda: alias,
+            clock=self.control.now_ms,
+        )
 
     @contextmanager
     def _changing(self, alias: str) -> Iterator[None]:

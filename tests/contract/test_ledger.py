@@ -241,6 +241,16 @@ def test_a_watch_sees_what_was_open_when_it_began_and_all_that_came(ledger):
     assert ledger.since(ALIAS, ledger.watch(ALIAS)) == set()
 
 
+def test_a_watch_can_be_asked_for_what_is_owed_to_one_site(ledger):
+    ledger.owe(ALIAS, [key(1)], only=LIVE)
+    ledger.owe(ALIAS, [key(2)], only=SHADOW)
+    ledger.owe(ALIAS, [key(3)])
+    watched = ledger.watch(ALIAS)
+    assert ledger.since(ALIAS, watched, site=LIVE) == {key(1), key(3)}
+    assert ledger.since(ALIAS, watched, among=[key(1), key(2)], site=SHADOW) == {key(2)}
+    assert ledger.since(ALIAS, watched) == {key(1), key(2), key(3)}
+
+
 def test_settled_entries_are_kept_while_somebody_watches_and_not_longer(ledger, children, where):
     children.say("watch", where=where)  # killed at once: it keeps nothing
     watched, flying = ledger.watch(ALIAS), ledger.intend(ALIAS, [key(99)], first=LIVE)
@@ -337,11 +347,14 @@ def test_places_marks_doubts_and_beats_are_kept(ledger, another):
     place = Place(("berlin", UUID(int=7)), finished=True, done=12)
     ledger.advance(SHADOW, Place(key(3), done=3))
     ledger.advance(SHADOW, place)
-    ledger.mark(ALIAS, SHADOW, Mark(swept_to=1_700_000_000_123))
+    ledger.mark(ALIAS, SHADOW, Mark(swept_to=1_700_000_000_123, walked=1_700_000_000_456))
     ledger.owe(ALIAS, [key(1)], only=SHADOW)
     ledger.owe(ALIAS, [key(2)])
     ledger.beat(ALIAS)
-    assert (other.place(SHADOW), other.marked(ALIAS, SHADOW)) == (place, Mark(swept_to=1_700_000_000_123))
+    assert (other.place(SHADOW), other.marked(ALIAS, SHADOW)) == (
+        place,
+        Mark(swept_to=1_700_000_000_123, walked=1_700_000_000_456),
+    )
     assert 0 <= (other.quiet_s(ALIAS) or 0) < 30
     assert other.quiet_s(ALIAS, who="mirror") is None
     facts = {"to": "Docs_2 is “new”", "moved": 1_700_000_000_123}

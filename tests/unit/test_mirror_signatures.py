@@ -35,7 +35,9 @@ class Ground:
         self._ledger = connect(folder / "ledger.sqlite")
 
     def setting(self, alias: str) -> Setting:
-        return Setting(connection=self._connection, ledger=self._ledger, alias=alias, look=lambda: pytest.fail("asked"))
+        return Setting(
+            connection=self._connection, ledger=self._ledger, alias=alias, look=lambda: pytest.fail("asked"), clock=lambda: 0
+        )
 
     def close(self) -> None:
         self._ledger.close()

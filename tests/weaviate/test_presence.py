@@ -114,7 +114,8 @@ def test_what_was_asked_before_the_collection_was_served_is_asked_again() -> Non
         ("/schema/Docs", None),
         ("/schema/Docs/tenants/a", None),
         ("/aliases/Docs", None),
+        ("/batch/objects?tenant=a", "Named"),
     ],
 )
 def test_only_what_the_host_itself_holds_is_doubted(path: str, collection: str | None) -> None:
-    assert collection_of(path) == collection
+    assert collection_of(path, "Named") == collection

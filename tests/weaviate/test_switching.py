@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.objects.walking import OVERLAP_MS
 from transvase.adapters.weaviate.switching import pointing
 from transvase.adapters.weaviate.switching.aliases import load
 from transvase.core.connect import connect as connect_any
 from transvase.core.errors import BadValue, Moved, NotReady, StoreFailed, Superseded, Unfit, UnknownName
+from transvase.core.fence import Fenced
+from transvase.core.figures import Place
 from transvase.core.ports import Source
 from transvase.core.retriever import Retriever
+from transvase.core.space import Role
 from transvase.migrations.adopt import adopt
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
@@ -158,6 +165,32 @@ def test_a_collection_of_the_targets_name_that_is_not_ours_is_left_alone(walk: W
     assert walk.store.alias(walk.alias).shadow is None
 
 
+def test_a_fill_that_fails_keeps_nothing_in_the_ledger_for_itself(walk: Walk) -> None:
+    walk.adopted()
+    walk.opened()
+    records = walk.store.corpus(walk.alias).after(None, limit=5)
+    shadow = walk.store.alias(walk.alias).shadow
+    assert shadow is not None
+    index = walk.store.index(walk.alias, shadow.name)
+    made = Fenced(encoder("new"), shadow.width).encode([one.text or "" for one in records], Role.DOCUMENT)
+
+    def cut_short() -> None:
+        with walk.store.hold(walk.alias):
+            index.fill(records, made, place=Place(records[-1].key, done=5))
+            assert watches(walk) == 1
+            _die()
+
+    with pytest.raises(ZeroDivisionError):
+        cut_short()
+    assert watches(walk) == 0
+
+
+def watches(walk: Walk) -> int:
+    with closing(sqlite3.connect(walk.url.partition("&journal=")[2])) as ledger:
+        ((count,),) = ledger.execute("SELECT COUNT(*) FROM watches")
+    return int(count)
+
+
 # ---------------------------------------------------------------- switching
 
 
@@ -217,6 +250,81 @@ def test_what_a_stranger_writes_while_the_alias_moves_is_not_lost(
         assert body_of(walk, side, ROWS + 1) == "a latecomer's own"
         assert body_of(walk, side, 2) is None
         assert len(walk.application.all(side)) == ROWS
+
+
+def test_what_was_edited_before_the_last_walk_and_deleted_after_the_move_stays_deleted(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies when the alias has moved; what the old side got before it was walked is no latecomer's."""
+    walk, target = shadowed
+    walk.write(7, "edited during the migration")
+    walk.proven()
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_written", _die)
+        with pytest.raises(ZeroDivisionError):
+            walk.cut_over()
+    assert (walk.named(), body_of(walk, target, 7)) == (target, "edited during the migration")
+    walk.application.delete(target, uid(7))
+    time.sleep(OVERLAP_MS / 1000)
+    walk.cut_over()
+    pay(walk)
+    assert body_of(walk, target, 7) is None
+
+
+def test_what_is_written_to_the_live_side_after_a_latecomer_is_the_newest(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit over an edit, and an object that is there again after it was deleted; both before the latecomer's were paid."""
+    walk, target = shadowed
+    moved = pointing._put
+
+    def late(*args: object) -> None:
+        moved(*args)  # type: ignore[arg-type]
+        walk.write(1, "edited by a latecomer", to=walk.table)
+        walk.application.delete(walk.table, uid(2))
+        walk.write(3, "edited by a latecomer too", to=walk.table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_put", late)
+        point(walk, target)
+    walk.write(1, "newest, through the alias", to=target, by="new")
+    walk.write(2, "there again", to=target, by="new")
+    pay(walk)
+    for side in (walk.table, target):
+        assert body_of(walk, side, 1) == "newest, through the alias"
+        assert body_of(walk, side, 2) == "there again"
+        assert body_of(walk, side, 3) == "edited by a latecomer too"
+
+
+def test_what_was_owed_at_the_switch_gives_way_to_what_is_written_after_it(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    for number in (3, 4):
+        walk.write(number, "edited and owed")
+    walk.store.ledger.owe(walk.alias, [(uid(3),), (uid(4),)])
+    walk.store.point(walk.alias, target, expect=walk.store.alias(walk.alias).generation, allow_owed=2)
+    walk.write(3, "newer, on the new side", to=target, by="new")
+    pay(walk)
+    assert [body_of(walk, side, 3) for side in (walk.table, target)] == ["newer, on the new side"] * 2
+    assert [body_of(walk, side, 4) for side in (walk.table, target)] == ["edited and owed"] * 2
+
+
+def test_an_object_that_seems_a_moment_older_than_the_move_is_not_taken_for_deleted(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody writes it through the alias, on a node whose clock is behind: here it is written just before the move."""
+    walk, target = shadowed
+    looked = pointing._looked
+
+    def early(*args: object) -> object:
+        found = looked(*args)  # type: ignore[arg-type]
+        walk.write(ROWS + 5, "written by a slow clock", to=target, by="new")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_looked", early)
+        point(walk, target)
+    pay(walk)
+    assert body_of(walk, target, ROWS + 5) == "written by a slow clock"
 
 
 def test_what_is_owed_when_it_switches_is_paid_from_the_side_that_was_live(shadowed: tuple[Walk, str]) -> None:

@@ -106,6 +106,17 @@ def test_a_walk_owes_what_differs_and_paying_it_mends_everything(plot: Plot) -> 
     assert (census.missing, census.orphaned, census.stale, census.zero) == (0, 0, 0, 0)
 
 
+def test_what_is_owed_to_the_other_side_alone_is_owed_by_a_walk_all_the_same(plot: Plot) -> None:
+    plot.write(1, "a text that nobody has copied")
+    plot.ledger.owe(ALIAS, [(uid(1),)], only=plot.live.site)
+    index = plot.index(plot.shadow)
+    assert index.census().missing == 1
+    assert index.owe() == 1
+    assert index.owe() == 0
+    assert plot.pay() == 1
+    assert plot.alike()
+
+
 def test_a_reference_that_did_not_follow_its_object_is_found_and_paid(plot: Plot) -> None:
     """Objects and references are two requests: whoever dies between them leaves a difference."""
     plot.application.make(collection("Author"))

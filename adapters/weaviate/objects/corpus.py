@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from transvase.core.record import Key, Record
 
+from .newest import truths
 from .setting import Setting
 from .texts import expression, recorded
 
@@ -42,7 +43,9 @@ class WeaviateCorpus:
         setting = self._setting
         read = expression(setting.look().source.text, setting.shape(self._site))
         found: list[Record] = []
-        for site, some in truths(setting, list(dict.fromkeys(keys))).items():
+        places = truths(setting, list(dict.fromkeys(keys)))
+        for site in sorted(set(places.values())):
+            some = [key for key, lies in places.items() if lies == site]
             found += [recorded(one, read) for one in setting.fetch(site, setting.lens(vector=False), some).values()]
         return found
 
@@ -76,15 +79,3 @@ class WeaviateCorpus:
     @property
     def _site(self) -> str:
         return self._setting.look().live.site
-
-
-def truths(setting: Setting, keys: Sequence[Key]) -> dict[str, list[Key]]:
-    """Where the newest state of each key lies: at the site that its newest unsettled entry names, else at the live one."""
-    alias = setting.look()
-    sites = {side.site for side in (alias.live, alias.shadow) if side is not None}
-    firsts = setting.ledger.firsts(setting.alias, keys) if keys else {}
-    found: dict[str, list[Key]] = {}
-    for key in keys:
-        first = firsts.get(key, "")
-        found.setdefault(first if first in sites else alias.live.site, []).append(key)
-    return found

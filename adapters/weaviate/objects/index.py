@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.core.declaration import Declaration
-from transvase.core.errors import BadValue, NotReady, Superseded
+from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
 from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
@@ -23,7 +23,7 @@ from .nearest import nearest
 from .search import TENANT, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
-from .walking import Fault, Sides, Tally, again, faults, owed
+from .walking import Fault, Sides, Tally, again, faults, owed, walked
 
 EXAMPLES: Final = 5
 """How many offending keys a census names."""
@@ -77,17 +77,29 @@ class WeaviateIndex:
             self._filling.end()
         return written
 
+    def let_go(self, alias: str) -> None:
+        """Nobody fills it any more, if it is the alias': what was kept to tell a fill what was written meanwhile may go."""
+        if alias == self._setting.alias:
+            with suppress(TransvaseError):  # whoever ended the fill is told why; the next watch of a process that died goes too
+                self._filling.end()
+
     def stretch(self, after: Key | None, *, limit: int) -> Stretch:
         """The next records with the vectors that this index holds for them; what is owed, or has none that is one, is lacking."""
         return stretched(self._setting, self._declaration, after, limit=limit)
 
     def owe(self) -> int:
-        """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector."""
+        """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector.
+
+        When the walk began is marked: what the sides had by then is equal or owed.
+        """
         if not self._setting.ledger.capture(self._setting.alias).on:
             raise NotReady("fill", f"nothing can be owed to {self._declaration.name} before writes are captured")
         sides = _sides(self._setting, self._declaration, deep=True)
+        begun = self._setting.clock()
         suspected = [key for key, _ in faults(sides, Tally())]
-        return sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
+        added = sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
+        walked(sides, begun)
+        return added
 
     def build(self, progress: Progress) -> None:
         """Wait until the server has indexed what it took; it builds as it takes, or from a queue where that is asynchronous."""
@@ -133,7 +145,7 @@ class WeaviateIndex:
         watched = setting.ledger.watch(setting.alias)
         try:
             wrong = dict(again(sides, suspected))
-            moving = setting.ledger.since(setting.alias, watched, among=list(wrong)) if wrong else set()
+            moving = setting.ledger.since(setting.alias, watched, among=list(wrong), site=sides.site) if wrong else set()
         finally:
             setting.ledger.unwatch(setting.alias, watched)
         lost = {key: fault for key, fault in wrong.items() if key not in moving}

@@ -19,7 +19,8 @@ from transvase.core.record import Key
 
 from .cargo import Vector
 from .filling import fitting
-from .paying import Brought, Held, Paying, read_now
+from .newest import Held
+from .paying import Brought, Paying, read_now
 from .setting import Setting
 
 
@@ -84,15 +85,22 @@ class WeaviateOutbox:
         setting = self._setting
         kept = {side.site: side for side in setting.look().kept}
         paying = Paying(setting=setting, kept=kept, brought=brought, now=read_now(setting, kept, keys))
-        failures: list[TransvaseError] = []
+        failures: dict[str, TransvaseError] = {}
         for site in kept:
             try:
                 paying.write(site, {debt.key for debt in debts if debt.only in (None, site)})
             except TransvaseError as error:
-                failures.append(error)
+                failures[site] = error
         seen = paying.again()
-        doubtful = {key for site, key in paying.written if not paying.agrees(site, key, seen)}
-        return self._settle(debts, paying, seen), doubtful, failures
+        doubtful = {(site, key) for site, key in paying.written if not paying.agrees(site, key, seen)}
+        self._maintain(paying, {key for site, key in doubtful if site in failures or paying.overtaken(key, seen)})
+        return self._settle(debts, paying, seen), {key for _, key in doubtful}, list(failures.values())
+
+    def _maintain(self, paying: Paying, keys: set[Key]) -> None:
+        """Say where the newest state lies of keys of which an older one may have been written elsewhere, later by the clock."""
+        for site in sorted({paying.now.truth[key] for key in keys}):
+            some = sorted(key for key in keys if paying.now.truth[key] == site)
+            self._setting.ledger.owe(self._setting.alias, some, first=site)
 
     def _checked(self, payments: Sequence[Payment]) -> Brought:
         alias = self._setting.look()

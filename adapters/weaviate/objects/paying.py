@@ -13,7 +13,7 @@ from transvase.core.record import Key, digest_of
 from transvase.core.space import FLOOR
 
 from .cargo import Vector, same
-from .corpus import truths
+from .newest import Held, truths
 from .reading import Seen
 from .setting import Setting
 from .texts import expression
@@ -27,8 +27,6 @@ _APART: Final = (2 * (1 - FLOOR)) ** 0.5
 
 Brought = Mapping[str, Mapping[Key, tuple[bytes | None, Vector]]]
 """For each site and key: the digest of the text that was encoded, and its vector."""
-Held = Mapping[str, Mapping[Key, Seen]]
-"""What each site holds, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,10 @@ class Now:
 
 def read_now(setting: Setting, sites: Iterable[str], keys: Sequence[Key]) -> Now:
     """Read the keys at all these sites, and wherever else their newest state lies."""
-    found = truths(setting, keys)
-    everywhere = dict.fromkeys([*found, *sites])
-    return Now(
-        {key: site for site, some in found.items() for key in some},
-        {site: setting.fetch(site, setting.lens(), keys) for site in everywhere},
-    )
+    alias = setting.look()
+    everywhere = dict.fromkeys([*sites, *(side.site for side in (alias.live, alias.shadow) if side is not None)])
+    held = {site: setting.fetch(site, setting.lens(), keys) for site in everywhere}
+    return Now(truths(setting, keys, held), held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +94,11 @@ class Paying:
         if wanted is None:  # nobody brought a vector: one that travelled with the same cargo is its own
             return self.now.truth[key] != site and ill(there.vector, width=declaration.width) is None
         return _has(there, wanted, declaration)
+
+    def overtaken(self, key: Key, seen: Held) -> bool:
+        """True when the newest state of the key is another than the one that was paid for."""
+        before, now = self.now.newest(key), seen[self.now.truth[key]].get(key)
+        return (before is None) != (now is None) or (before is not None and now is not None and not same(before.cargo, now.cargo))
 
     def again(self) -> Held:
         """Every site once more."""

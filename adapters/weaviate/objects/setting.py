@@ -57,6 +57,8 @@ class Setting:
     ledger: Ledger
     alias: str
     look: Callable[[], Alias]
+    clock: Callable[[], int]
+    """The server's time, as it writes it into objects, in milliseconds."""
     watch: Watching | None = None
     """Who tells searches what they need to know without asking the server; None: each search asks."""
 
@@ -125,10 +127,10 @@ class Setting:
                 found.update(fetch(self.connection, shape, lens, [key for key in keys if key[0] == tenant]))
         return found
 
-    def unsettled(self, keys: Sequence[Key]) -> set[Key]:
-        """Those of the keys that are owed at this moment."""
+    def unsettled(self, keys: Sequence[Key], *, site: str) -> set[Key]:
+        """Those of the keys that are owed to the site at this moment."""
         watched = self.ledger.watch(self.alias)
         try:
-            return self.ledger.since(self.alias, watched, among=keys)
+            return self.ledger.since(self.alias, watched, among=keys, site=site)
         finally:
             self.ledger.unwatch(self.alias, watched)

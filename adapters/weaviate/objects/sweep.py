@@ -20,14 +20,13 @@ from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
 from .setting import Setting
-from .walking import Sides, owed
+from .walking import OVERLAP_MS, Sides, owed
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
 
     from .reading import Door
 
-OVERLAP_MS: Final = 2_000
 AT_ONCE: Final = 10_000
 """What the server gives for one search."""
 _TIME: Final = "_lastUpdateTimeUnix"

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from transvase.adapters.ledger import Mark
 from transvase.core.record import Key
 
 from .cargo import Vector, same
@@ -19,6 +20,8 @@ from .reading import Lens, Seen
 from .setting import Setting
 from .texts import Reading, expression
 
+OVERLAP_MS: Final = 2_000
+"""How far apart the clocks of two nodes may be."""
 TOGETHER: Final = 1_000
 """Keys looked at again in one go."""
 
@@ -135,14 +138,23 @@ def owed(sides: Sides, keys: Sequence[Key]) -> int:
     """Look at these keys once more and leave owed what is wrong with them still; how many keys were added.
 
     What carries something else was written by somebody who was not seen, and whose vector on the live side may be old: it is
-    owed to every site, the rest to this one alone. What is owed already stays as it is.
+    owed to every site, the rest to this one alone. What is owed to this site already stays as it is.
     """
     setting = sides.setting
     wrong = dict(again(sides, keys))
-    known = setting.unsettled(list(wrong)) if wrong else set()
+    known = setting.unsettled(list(wrong), site=sides.site) if wrong else set()
     stale = [key for key, kind in wrong.items() if key not in known and kind is Fault.STALE]
     rest = [key for key, kind in wrong.items() if key not in known and kind is not Fault.STALE]
     return setting.ledger.owe(setting.alias, stale) + setting.ledger.owe(setting.alias, rest, only=sides.site)
+
+
+def walked(sides: Sides, begun: int) -> None:
+    """Keep in mind that a walk which began then has come to its end, with everything owed that it found."""
+    if not sides.alone:
+        ledger, alias = sides.setting.ledger, sides.setting.alias
+        before = ledger.marked(alias, sides.site)
+        swept_to = max(before.swept_to or 0, begun - OVERLAP_MS)
+        ledger.mark(alias, sides.site, Mark(swept_to=swept_to, walked=begun))
 
 
 def fault(live: Seen | None, held: Seen | None, *, read: Reading, sides: Sides) -> Fault | None:

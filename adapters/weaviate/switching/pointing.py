@@ -16,6 +16,7 @@ from urllib.parse import quote
 from transvase.adapters.ledger import Doubt, Mark
 from transvase.adapters.weaviate.collections import rights
 from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
+from transvase.adapters.weaviate.objects.newest import dated, doubtless, truths
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.sweep import swept
 from transvase.adapters.weaviate.objects.walking import Sides
@@ -77,7 +78,7 @@ def point(realm: Realm, alias: str, index: str, *, expect: int, allow_owed: int,
     looked = _looked(realm, seen, target, settings)
     owed = _owed(realm, alias, allow_owed)
     if owed:
-        _dated(realm, seen, owed)
+        _dated(settings(seen), owed)
     return _moved(realm, seen, target, owed=owed, looked=looked, settings=settings)
 
 
@@ -97,9 +98,9 @@ def _permitted(realm: Realm, seen: Known, target: Declaration) -> None:
     rights.demanded(realm.connection, wanted)
 
 
-def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked: int, settings: Settings) -> Switch:
+def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked: tuple[int, int], settings: Settings) -> Switch:
     live, ledger, name = seen.alias.live, realm.ledger, seen.row.name
-    window = Window(old=live.site, new=target.site, looked=looked, moved=realm.control.now_ms())
+    window = Window(old=live.site, new=target.site, looked=looked[0], walked=looked[1], moved=realm.control.now_ms())
     facts: Mapping[str, str | int] = {"of": _MOVE, "generation": seen.alias.generation, **asdict(window)}
     ledger.doubt(name, f"the alias goes from {live.site} to {target.site}", facts=facts)
     started = time.perf_counter()
@@ -202,25 +203,26 @@ def _taken_over(realm: Realm, seen: Known) -> Known:
     return _written(realm, Known(alias=before, row=seen.row), seen.alias.live)
 
 
-def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) -> int:
-    """Find what others wrote since the last look, where times are indexed; when that look began, by the server's clock."""
+def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) -> tuple[int, int]:
+    """Find what others wrote since the last look, where times are indexed; when that look began, and the last whole walk."""
     setting, live, name = settings(seen), seen.alias.live, seen.row.name
-    before = realm.ledger.marked(name, target.site).swept_to or 0
+    mark = realm.ledger.marked(name, target.site)
     if not setting.shape(live.site).times:
-        return before
+        return mark.swept_to or 0, mark.walked or 0
     begun = realm.control.now_ms() - OVERLAP_MS
     text = seen.alias.source.text
     swept(Sides(setting=setting, site=target.site, live=live.site, width=target.width, text=text, deep=False))
-    return begun
+    return begun, mark.walked or 0
 
 
-def _dated(realm: Realm, seen: Known, owed: int) -> None:
-    """What is owed and allowed to be: its newest state lies on the side that is live now, and will not be live any more."""
-    name = seen.row.name
-    open_ = [debt.key for debt in realm.ledger.debts(name, limit=owed)]
-    unsaid = [key for key in open_ if key not in realm.ledger.firsts(name, open_)]
-    if unsaid:
-        realm.ledger.owe(name, unsaid, first=seen.alias.live.site)
+def _dated(setting: Setting, owed: int) -> None:
+    """What is owed and allowed to be: where its newest state lies at this moment, from which on another side may be written."""
+    open_ = [debt.key for debt in setting.ledger.debts(setting.alias, limit=owed)]
+    said, moment = doubtless(setting, open_), setting.clock()
+    places = truths(setting, [key for key in open_ if key not in said])
+    for site in sorted(set(places.values())):
+        some = [key for key, lies in places.items() if lies == site]
+        setting.ledger.owe(setting.alias, some, first=dated(site, moment))
 
 
 def _owed(realm: Realm, alias: str, allowed: int) -> int:
@@ -240,8 +242,8 @@ def _going(doubts: Sequence[Doubt]) -> list[Going]:
 
 
 def _read(facts: Mapping[str, str | int]) -> Going:
-    looked, moved = int(facts["looked"]), int(facts["moved"])
-    window = Window(old=str(facts["old"]), new=str(facts["new"]), looked=looked, moved=moved)
+    looked, walked, moved = (int(facts[name]) for name in ("looked", "walked", "moved"))
+    window = Window(old=str(facts["old"]), new=str(facts["new"]), looked=looked, walked=walked, moved=moved)
     return Going(window, int(facts["generation"]))
 
 

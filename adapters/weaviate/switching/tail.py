@@ -2,7 +2,11 @@
 
 An alias is moved on one node before the others, and a write that is under way goes where it was sent. So when every node agrees
 both sides are walked once more, by keys and times alone: what is newer on the old side than on the new one, and what
-is gone from the old one alone, is owed, with the old side as the place of its newest state.
+is gone from the old one alone, is owed, with the old side as the place of its newest state at that moment.
+
+What is on the new side alone was deleted from the old one, or has just been written by somebody who was led to the new one.
+Only what is older than the last walk is taken for deleted: the clocks of two nodes differ, and nobody's object must go for it.
+What was copied after that walk began, and deleted on the old side while the alias moved, stays and comes to both sides again.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from transvase.adapters.weaviate.objects.newest import dated
 from transvase.adapters.weaviate.objects.reading import Lens, Seen
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.walking import merged
@@ -26,9 +31,11 @@ class Window:
     old: str
     new: str
     looked: int
-    """When the old side was looked at last: what it holds from before is on the new side too, or owed."""
+    """What the old side holds from before this has been looked at: it is on the new side too, or owed."""
+    walked: int
+    """When both sides were last walked whole: what the new side has from before this was on the old one then."""
     moved: int
-    """Just before the alias was moved: what is older on the new side was copied there."""
+    """Just before the alias was moved: from then on the new side may be written by anybody, and be newer."""
 
 
 def owe_tail(setting: Setting, window: Window) -> int:
@@ -53,7 +60,7 @@ def _owe(setting: Setting, window: Window, keys: list[Key], watched: int) -> int
         return 0
     known = setting.ledger.since(setting.alias, watched, among=keys)
     new = [key for key in keys if key not in known]
-    return setting.ledger.owe(setting.alias, new, first=window.old) if new else 0
+    return setting.ledger.owe(setting.alias, new, first=dated(window.old, window.moved)) if new else 0
 
 
 def _missed(setting: Setting, window: Window) -> Iterator[Key]:
@@ -63,7 +70,7 @@ def _missed(setting: Setting, window: Window) -> Iterator[Key]:
         old, new = _side(setting, window.old, tenant, here, lens), _side(setting, window.new, tenant, there, lens)
         for key, was, now in merged(old, new):
             if was is None:
-                if now is not None and now.updated < window.moved and tenant in here:
+                if now is not None and now.updated < window.walked and tenant in here:
                     yield key
             elif was.updated >= window.looked and (now is None or now.updated < was.updated):
                 yield key

@@ -81,15 +81,15 @@ class Line:
     ) -> Any:
         """What ``path`` below ``/v1`` answers, as JSON; None for an empty answer, and for 404 to GET and DELETE.
 
-        A listing of objects is never None: a collection that is not there is no empty one, and gone. What a host that is being
-        started has not loaded is waited for; StoreFailed where that takes long.
+        A listing of objects, or a deletion of several, is never None: a collection that is not there is no empty one, and gone.
+        What a host that is being started has not loaded is waited for; StoreFailed where that takes long.
 
         ``local`` asks the node for its own copy of the schema instead of the leader's. ``index`` is the collection asked for, so
         that its end is told as Superseded. ``doing`` completes "while …" in messages. With ``spare`` another host could be asked
         as well: then one that answers nothing at all any more is told as not reached, and soon.
         """
         doing = doing or f"{method} /v1{path.partition('?')[0]}"
-        loaded = collection_of(path)
+        loaded = collection_of(path, index)
         while True:
             asked = time.monotonic()
             answer = self._answered(
@@ -103,7 +103,7 @@ class Line:
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise translated(error, doing=doing, index=index) from error
         if answer.status_code == NOT_FOUND and method in ("GET", "DELETE"):
-            if path.startswith("/objects?"):
+            if path.startswith(("/objects?", "/batch/objects")):
                 raise refusal(f"could not find class {index or ''}", doing=doing, index=index)
             return None
         after_s = asked_s(answer.headers.get("retry-after"))

@@ -53,7 +53,12 @@ class Presence:
             time.sleep(_PAUSE_S)
 
 
-def collection_of(path: str) -> str | None:
-    """The collection whose objects or shards ``path`` asks the host for; None for a path that the leader answers."""
+def collection_of(path: str, named: str | None = None) -> str | None:
+    """The collection whose objects or shards ``path`` asks the host for; None for a path that the leader answers.
+
+    A path that names none (a deletion of several objects does so in its body) is about the one that is ``named``.
+    """
     found = _LOADED.match(path)
-    return (found[1] or found[2]) if found else None
+    if found is None:
+        return named if path.startswith("/batch/objects") else None
+    return found[1] or found[2]
