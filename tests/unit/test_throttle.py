@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import errors
 from transvase.adapters.memory import MemoryStore
 from transvase.adapters.memory.corpus import MemoryCorpus
 from transvase.adapters.memory.index import MemoryIndex
+from transvase.adapters.postgres.failures import translation
 from transvase.core.errors import StoreFailed
 from transvase.core.migration import Phase
 from transvase.core.ports import Source
@@ -115,6 +118,16 @@ def test_what_a_process_that_is_no_more_has_waited_for_is_not_shown(store: Memor
     for until, shown in ((time.time() + 5, "busy"), (time.time() - throttle.SLACK_S - 1, None)):
         store.journal.note("docs", throttle.WAITS, {"why": "busy", "until_s": until})
         assert status(store, "docs").throttled_by == shown
+
+
+def test_postgres_says_what_passes_and_a_connection_that_is_gone_does_not() -> None:
+    """The operator's lock went with it: whoever goes on may not be alone any more."""
+    said = {
+        kind: translation(kind("it"), "filling") for kind in (errors.DeadlockDetected, errors.TooManyConnections, errors.DiskFull)
+    }
+    said[psycopg.OperationalError] = translation(psycopg.OperationalError("server closed the connection"), "filling")
+    passing = {kind for kind, error in said.items() if isinstance(error, StoreFailed) and error.passing}
+    assert passing == {errors.DeadlockDetected, errors.TooManyConnections}
 
 
 def test_what_does_not_pass_and_what_never_does_is_raised(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
