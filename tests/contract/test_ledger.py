@@ -448,7 +448,7 @@ def test_eight_writers_beside_a_payer_leave_both_sides_equal(ledger, another, qu
             trouble.append(error)
 
     other, payer, until = another(), another(), time.monotonic() + 60
-    writers = [Thread(target=write, args=(number,)) for number in range(8)]
+    writers = [Thread(target=write, args=(number,), daemon=True) for number in range(8)]
     paying = Thread(target=pay)
     for thread in (*writers, paying):
         thread.start()
