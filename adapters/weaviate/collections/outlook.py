@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SAMPLE: Final = 100
 _NO_RESOLUTION: Final = "NoAutomatedResolution"
-"""What collections of older servers have: copies that disagree about a deletion stay so."""
+"""With it copies that disagree about a deletion stay so; it is not the default of 1.39."""
 _EDGE_BYTES: Final = 8 * 1.5
 """One neighbour in the graph: 8 bytes, and the upper layers beside."""
 
