@@ -107,8 +107,8 @@ class Index(Protocol):
         """
         ...
 
-    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:
-        """The part can be searched meanwhile, and is left as it was; nothing happens where none sleeps."""
+    def opened(self, *parts: Mapping[str, object]) -> AbstractContextManager[None]:
+        """The parts can be searched meanwhile, and are left as they were; nothing happens where none sleeps."""
         ...
 
     def reads(self) -> Reads:

@@ -58,8 +58,7 @@ class Choice:
         """All of them can be searched in these indexes meanwhile."""
         with ExitStack() as stack:
             for index in indexes:
-                for part in self.parts[len(self.parts) - self.woken :]:
-                    stack.enter_context(index.opened(part))
+                stack.enter_context(index.opened(*self.parts[len(self.parts) - self.woken :]))
             yield
 
 

@@ -183,7 +183,7 @@ class MemoryIndex:
         """One, which is awake: a search goes over all."""
         return () if asleep else ({},)
 
-    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
+    def opened(self, *parts: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
         """Nothing sleeps."""
         return nullcontext()
 

@@ -142,7 +142,7 @@ class PostgresIndex:
         """One, which is awake: a search goes over all."""
         return () if asleep else ({},)
 
-    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
+    def opened(self, *parts: Mapping[str, object]) -> AbstractContextManager[None]:  # noqa: ARG002 - the port's
         """Nothing sleeps."""
         return nullcontext()
 

@@ -279,11 +279,12 @@ class Bedroom(MemoryIndex):
         return tuple({"id": number} for number in range(ROWS) if (number in sleepers) is asleep)
 
     @contextmanager
-    def opened(self, part: Mapping[str, object]) -> Iterator[None]:
-        bed = (self._called, int(str(part["id"])))
-        self._house.open.append(bed)
+    def opened(self, *parts: Mapping[str, object]) -> Iterator[None]:
+        beds = [(self._called, int(str(part["id"]))) for part in parts]
+        self._house.open += beds
         yield
-        self._house.open.remove(bed)
+        for bed in beds:
+            self._house.open.remove(bed)
 
     def search(
         self,

@@ -174,3 +174,78 @@ def test_one_that_could_not_be_put_back_is_put_back_by_the_next_operator(walk: W
     with walk.store.hold(walk.alias):
         assert states(walk)["asleep"] is I
     assert noted(walk) == []
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Activity]]:
+    """What is asked for from now on, request by request."""
+    asked: list[dict[str, Activity]] = []
+    bring = Tenants.bring
+
+    def noted_(self: Tenants, states_: Any) -> None:
+        if states_:
+            asked.append(dict(states_))
+        bring(self, states_)
+
+    monkeypatch.setattr(Tenants, "bring", noted_)
+    return asked
+
+
+@pytest.fixture
+def sleepers(walk: Walk) -> list[str]:
+    names = [f"t{number}" for number in range(6)]
+    walk.application.tenants(walk.table, **dict.fromkeys(names, "INACTIVE"))
+    return ["asleep", "awake", *names]
+
+
+def test_many_that_sleep_are_woken_with_one_request_and_put_back_with_one(
+    walk: Walk, sleepers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, before = walk.store.setting(walk.alias), states(walk)
+    asked = counted(monkeypatch)
+    for tenant in mine.each(sleepers, walk.table):
+        with mine.awake(walk.table, tenant):
+            assert len(list(mine.objects(walk.table, mine.lens(), tenant=tenant))) == (tenant in ("asleep", "awake"))
+    asleep = sorted(name for name in sleepers if name != "awake")
+    assert [(sorted(one), set(one.values())) for one in asked] == [(asleep, {A}), (asleep, {I})]
+    assert states(walk) == before
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
+        for tenant in mine.each(sleepers, walk.table):
+            _ = 1 / (tenant != "awake")
+    assert (states(walk), noted(walk)) == (before, [])
+
+
+def test_of_many_that_were_woken_together_those_stay_awake_that_are_wanted_or_read_by_others(
+    walk: Walk, sleepers: list[str]
+) -> None:
+    mine, before = walk.store.setting(walk.alias), states(walk)
+    with another(walk) as theirs:
+        group = mine.tenancy(walk.table).together(sleepers)
+        group.__enter__()
+        theirs.wakings(walk.table).release(["t1"])
+        with theirs.awake(walk.table, "t2"):
+            group.__exit__(None, None, None)
+            assert states(walk) == {**before, "t1": A, "t2": A}
+        assert states(walk) == {**before, "t1": A}
+    assert noted(walk) == []
+
+
+def test_where_one_of_many_does_not_wake_the_others_do_and_it_is_named(
+    walk: Walk, sleepers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, bring = walk.store.setting(walk.alias), Tenants.bring
+    before = states(walk)
+
+    def stubborn(self: Tenants, states_: Any) -> None:
+        if states_.get("t3") is A:
+            raise StoreFailed("t3 cannot be loaded")
+        bring(self, states_)
+
+    monkeypatch.setattr(Tenants, "bring", stubborn)
+    met: list[str] = []
+    with pytest.raises(StoreFailed, match=r"tenant t3 of .* did not wake.*cannot be loaded"):  # noqa: PT012
+        for tenant in mine.each(sleepers, walk.table):
+            with mine.tenancy(walk.table).awake(tenant, patience_s=1.0):
+                met.append(tenant)
+    assert met == sleepers[: sleepers.index("t3")]
+    with walk.store.hold(walk.alias):
+        assert (states(walk), noted(walk)) == (before, [])

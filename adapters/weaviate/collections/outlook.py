@@ -133,7 +133,7 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
         asleep = [tenant for tenant, status in statuses.items() if status is not Activity.ACTIVE]
         if asleep:
             count = f"{len(asleep)} of {len(statuses)} tenants"
-            yield f"{count} are not active: not counted in rows, woken one by one for the work, then put back: {listed(asleep)}"
+            yield f"{count} are not active: not counted in rows, woken for the work and then put back: {listed(asleep)}"
         if (raw.get("multiTenancyConfig") or {}).get("autoTenantCreation"):
             yield "autoTenantCreation is on: a tenant may appear on one side alone, until the next walk makes it on the other"
 

@@ -6,7 +6,7 @@ None is left out silently: what cannot be woken is an error that names it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -14,7 +14,8 @@ from urllib.parse import quote
 from transvase.core.errors import Superseded, UnknownName
 
 from .activity import ASKED, ASLEEP, Activity, understood
-from .waking import WAKING_S, Keeping, Nobody, inside, visits
+from .keeping import Keeping, Nobody
+from .waking import WAKING_S, inside, together, visits
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -130,6 +131,10 @@ class Tenants:
             patience_s=patience_s,
         ) as found:
             yield found
+
+    def together(self, tenants: Sequence[str]) -> AbstractContextManager[None]:
+        """Several of them awake at once, at the price of one; each is still to be entered by ``awake``."""
+        return together(self, tenants, visits=self._visits, keeping=self._keeping)
 
     def _send(self, method: str, states: Mapping[str, Activity]) -> None:
         pairs = list(states.items())

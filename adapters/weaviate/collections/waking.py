@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from transvase.core.errors import StoreFailed, TransvaseError
 
 from .activity import ASLEEP, AWAY, Activity
+from .keeping import Keeping
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -25,79 +26,17 @@ EMPTIED: Final = "tenant came back empty"
 """The code of the failure to fetch one."""
 WAKING_S: Final = 120.0
 """How long a tenant may take to wake: one that was offloaded is fetched from elsewhere."""
+TOGETHER_S: Final = 20.0
+"""How long several that are woken together may take."""
 _PAUSE_S: Final = 0.1
-
-
-class Keeping(Protocol):
-    """What is kept in mind, for other processes and for later ones, of the tenants of one collection that are woken."""
-
-    def found(self) -> Mapping[str, Activity]:
-        """Tenants that somebody has woken and not left, with the state in which they were found."""
-        ...
-
-    def woken(self, tenant: str, before: Activity) -> None:
-        """We are about to wake it, or to be in one that somebody has woken."""
-        ...
-
-    def arrived(self, tenant: str) -> None:
-        """It is awake, and holds what it held."""
-        ...
-
-    def wanted(self, tenant: str) -> bool:
-        """True where somebody has asked since that it stays awake."""
-        ...
-
-    def others(self, tenant: str) -> bool:
-        """True while another living process is in it."""
-        ...
-
-    def left(self, tenant: str) -> bool:
-        """We are out of it; True where nobody has asked meanwhile that it stays awake."""
-        ...
-
-    def failed(self, tenant: str) -> None:
-        """We are out of it and could not put it back: whoever comes next does."""
-        ...
-
-    def release(self, tenants: Collection[str]) -> None:
-        """They are to stay awake, whoever is in them."""
-        ...
-
-
-class Nobody:
-    """Nothing is kept in mind: no other process is ours."""
-
-    def found(self) -> Mapping[str, Activity]:
-        """None."""
-        return {}
-
-    def woken(self, tenant: str, before: Activity) -> None:
-        """Not kept."""
-
-    def arrived(self, tenant: str) -> None:
-        """Not kept."""
-
-    def wanted(self, tenant: str) -> bool:  # noqa: ARG002 - the port's
-        """Nobody could have asked."""
-        return False
-
-    def others(self, tenant: str) -> bool:  # noqa: ARG002 - the port's
-        """None."""
-        return False
-
-    def left(self, tenant: str) -> bool:  # noqa: ARG002 - the port's
-        """Nobody could have asked."""
-        return True
-
-    def failed(self, tenant: str) -> None:
-        """Not kept."""
-
-    def release(self, tenants: Collection[str]) -> None:
-        """Not kept."""
 
 
 class States(Protocol):
     """Whoever can ask for the states of tenants of one collection and change them."""
+
+    def statuses(self) -> Mapping[str, Activity]:
+        """All tenants and their states."""
+        ...
 
     def status(self, tenant: str) -> Activity:
         """The state of one; UnknownName."""
@@ -172,6 +111,91 @@ def inside(
             if not visit.users:
                 del visits.inside[tenant]
                 _left(states, tenant, visit)
+
+
+@contextmanager
+def together(states: States, tenants: Sequence[str], *, visits: Visits, keeping: Keeping) -> Iterator[None]:
+    """Be in several at once, so that one request wakes them and one puts them back; whoever enters one meanwhile finds it awake.
+
+    One that is away, or does not wake with the others, is left to whoever enters it, and is an error there.
+    """
+    with visits.lock:
+        entered = _all_entered(states, tenants, visits=visits, keeping=keeping)
+        for tenant in entered:
+            visits.inside[tenant].users += 1
+    try:
+        yield
+    finally:
+        with visits.lock:
+            for tenant in entered:
+                visits.inside[tenant].users -= 1
+            _all_left(states, {tenant: visits.inside.pop(tenant) for tenant in entered if not visits.inside[tenant].users})
+
+
+def _all_entered(states: States, tenants: Sequence[str], *, visits: Visits, keeping: Keeping) -> list[str]:
+    now, found = states.statuses(), keeping.found()
+    new = [tenant for tenant in tenants if tenant in now and tenant not in visits.inside]
+    before = {tenant: now[tenant] if now[tenant] in ASLEEP else found.get(tenant, now[tenant]) for tenant in new}
+    sleepers = [tenant for tenant in new if before[tenant] is Activity.INACTIVE]
+    if sleepers and not _all_awake(states, sleepers, keeping):
+        sleepers = []
+    for tenant in (*(tenant for tenant in new if before[tenant] is Activity.ACTIVE), *sleepers):
+        visits.inside[tenant] = _Visit(before[tenant], before[tenant], keeping)
+    return [tenant for tenant in tenants if tenant in visits.inside]
+
+
+def _all_awake(states: States, sleepers: Sequence[str], keeping: Keeping) -> bool:
+    try:
+        for tenant in sleepers:
+            keeping.woken(tenant, Activity.INACTIVE)
+        states.bring(dict.fromkeys(sleepers, Activity.ACTIVE))
+        end = time.monotonic() + TOGETHER_S
+        while any(states.statuses().get(tenant) is not Activity.ACTIVE for tenant in sleepers):
+            if time.monotonic() > end:
+                break
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    except TransvaseError:
+        pass  # whichever of them it was: by itself it says so
+    for tenant in sleepers:
+        keeping.failed(tenant)
+    return False
+
+
+def _all_left(states: States, left: Mapping[str, _Visit]) -> None:
+    """Those that only slept are put back with one request, the rest one by one; the first failure is told in the end."""
+    plain = {tenant for tenant, visit in left.items() if visit.after is Activity.INACTIVE and not _minded(tenant, visit)}
+    failures: list[TransvaseError] = []
+    for tenant, visit in left.items():
+        if tenant not in plain:
+            try:
+                _left(states, tenant, visit)
+            except TransvaseError as error:
+                failures.append(error)
+    if plain:
+        try:
+            _all_put_back(states, sorted(plain), left)
+        except TransvaseError as error:
+            failures.append(error)
+    for failure in failures:
+        raise failure
+
+
+def _minded(tenant: str, visit: _Visit) -> bool:
+    return visit.keeping.wanted(tenant) or visit.keeping.others(tenant)
+
+
+def _all_put_back(states: States, back: Sequence[str], left: Mapping[str, _Visit]) -> None:
+    try:
+        now = states.statuses()
+        states.bring({tenant: Activity.INACTIVE for tenant in back if now.get(tenant) is Activity.ACTIVE})
+        wanted = [tenant for tenant in back if not left[tenant].keeping.left(tenant)]
+        states.bring(dict.fromkeys(wanted, Activity.ACTIVE))
+    except TransvaseError:
+        for tenant in back:
+            left[tenant].keeping.failed(tenant)
+        raise
 
 
 def _entered(

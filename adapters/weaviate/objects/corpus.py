@@ -25,7 +25,7 @@ class WeaviateCorpus:
         """Objects of the live side, of all its tenants, with and without a text."""
         setting, site = self._setting, self._site
         total = 0
-        for tenant in setting.tenants(setting.shape(site)):
+        for tenant in setting.each(setting.tenants(setting.shape(site)), site):
             with setting.awake(site, tenant):
                 total += setting.connection.count(site, tenant)
         return total
@@ -71,7 +71,7 @@ class WeaviateCorpus:
     def _keys(self) -> list[Key]:
         setting, site = self._setting, self._site
         lens, keys = setting.lens(vector=False, others=False, properties=False), list[Key]()
-        for tenant in setting.tenants(setting.shape(site)):
+        for tenant in setting.each(setting.tenants(setting.shape(site)), site):
             with setting.awake(site, tenant):
                 keys += [one.key for one in setting.objects(site, lens, tenant=tenant, limit=10_000)]
         return keys

@@ -90,7 +90,7 @@ class Filling:
         setting, site = self.setting, self.declaration.site
         target = aligned(setting.connection, setting.shape(setting.look().live.site), setting.shape(site))
         moving = setting.look().source.vector
-        for tenant in sorted({one.tenant for one in objects}):
+        for tenant in setting.each(sorted({one.tenant for one in objects}), site):
             some = [one for one in objects if one.tenant == tenant]
             with setting.awake(site, tenant):
                 put_whole(setting.connection, target, some, moving=moving, width=self.declaration.width, budget_s=PATIENCE_S)

@@ -120,7 +120,7 @@ class WeaviateIndex:
         fitting(self._declaration, queries, rows=len(queries))
         setting, site = self._setting, self._declaration.site
         shape = setting.shape(site)
-        for tenant in setting.tenants(shape):
+        for tenant in setting.each(setting.tenants(shape), site):
             with setting.awake(site, tenant):
                 for query in queries.matrix:
                     where = {"tenant": tenant} if tenant else {}
@@ -204,9 +204,9 @@ class WeaviateIndex:
         """The tenants that are awake, or those that sleep; one part for all where there are none. A search wakes nobody."""
         return parts(self._setting, self._declaration.site, asleep=asleep)
 
-    def opened(self, part: Mapping[str, object]) -> AbstractContextManager[None]:
-        """The tenant can be searched meanwhile."""
-        return self._setting.awake(self._declaration.site, str(part.get(TENANT, "")))
+    def opened(self, *parts: Mapping[str, object]) -> AbstractContextManager[None]:
+        """The tenants can be searched meanwhile."""
+        return self._setting.all_awake(self._declaration.site, [str(part[TENANT]) for part in parts if TENANT in part])
 
     def reads(self) -> Reads:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""

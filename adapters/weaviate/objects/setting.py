@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 from uuid import UUID
 
 from transvase.adapters.ledger.port import Ledger
@@ -19,6 +19,9 @@ from transvase.core.record import Key
 from .copies import fetch, pages
 from .reading import PAGE, Lens, Seen, page
 from .wakings import Wakings, woken
+
+TOGETHER: Final = 20
+"""Tenants that are woken at once."""
 
 
 class Watching(Protocol):
@@ -87,6 +90,20 @@ class Setting:
         """The collection's tenants in the order of keys; one without a name for a collection that has none."""
         return sorted(Tenants(self.connection, shape.name).statuses()) if shape.tenants else [""]
 
+    def each(self, tenants: Sequence[str], *sites: str, first: int = TOGETHER) -> Iterator[str]:
+        """Each of the tenants in turn; those that sleep in the sites are woken and put back some at a time, at the price of one.
+
+        Whoever reads one enters it all the same (``awake``). ``first``: so many to begin with, where it may well end with them.
+        """
+        start, size = 0, first
+        while start < len(tenants):
+            some = tenants[start : start + size]
+            start, size = start + size, min(2 * size, TOGETHER)
+            with ExitStack() as stack:
+                for site in sites if len(some) > 1 else ():
+                    stack.enter_context(self.tenancy(site).together(some))
+                yield from some
+
     @contextmanager
     def awake(self, site: str, tenant: str) -> Iterator[None]:
         """The tenant can be read and written meanwhile; nothing happens where there are none."""
@@ -94,6 +111,16 @@ class Setting:
             yield
             return
         with woken(self.connection, self.wakings(site), tenant):
+            yield
+
+    @contextmanager
+    def all_awake(self, site: str, tenants: Sequence[str]) -> Iterator[None]:
+        """The same for several at once."""
+        with ExitStack() as stack:
+            if len(tenants) > 1:
+                stack.enter_context(self.tenancy(site).together(tenants))
+            for tenant in tenants:
+                stack.enter_context(self.awake(site, tenant))
             yield
 
     def objects(self, site: str, lens: Lens, *, tenant: str = "", limit: int = PAGE) -> Iterator[Seen]:
@@ -108,9 +135,9 @@ class Setting:
         """
         site, found = shape.name, list[Seen]()
         begun = str(after[0]) if after is not None and len(after) > 1 else ""
-        for tenant in self.tenants(shape):
-            if tenant < begun or len(found) >= limit:
-                continue
+        for tenant in self.each([one for one in self.tenants(shape) if one >= begun], site, first=1):
+            if len(found) >= limit:
+                break
             last = cast("UUID", after[-1]) if after is not None and tenant == begun else None
             with self.awake(site, tenant):
                 found += page(self.connection, shape, lens, after=last, limit=limit - len(found), tenant=tenant)
@@ -122,7 +149,7 @@ class Setting:
         if not shape.tenants:
             return fetch(self.connection, shape, lens, keys)
         there, found = set(self.tenants(shape)), dict[Key, Seen]()
-        for tenant in sorted({str(key[0]) for key in keys} & there):
+        for tenant in self.each(sorted({str(key[0]) for key in keys} & there), site):
             with self.awake(site, tenant):
                 found.update(fetch(self.connection, shape, lens, [key for key in keys if key[0] == tenant]))
         return found

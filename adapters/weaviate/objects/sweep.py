@@ -47,7 +47,7 @@ def changed_since(setting: Setting, site: str, since_ms: int) -> Changes:
     Unfit where the collection does not index timestamps, or where more objects bear one time than the server tells.
     """
     shape, keys, newest = setting.shape(site), dict[Key, None](), since_ms
-    for tenant in setting.tenants(shape):
+    for tenant in setting.each(setting.tenants(shape), site):
         with setting.awake(site, tenant):
             for uuid, at in _everywhere(setting.connection, shape, tenant, max(since_ms - OVERLAP_MS, 0)):
                 keys[(tenant, uuid) if tenant else (uuid,)] = None

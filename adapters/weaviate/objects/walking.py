@@ -98,7 +98,7 @@ def walk(sides: Sides) -> Iterator[Pair]:
     setting = sides.setting
     here = setting.tenants(setting.shape(sides.site))
     there = here if sides.alone else setting.tenants(setting.shape(sides.live))
-    for tenant in sorted({*here, *there}):
+    for tenant in setting.each(sorted({*here, *there}), *dict.fromkeys((sides.site, sides.live))):
         if sides.alone:
             with setting.awake(sides.site, tenant):
                 yield from ((one.key, one, one) for one in setting.objects(sides.site, _lens(sides, whole=False), tenant=tenant))

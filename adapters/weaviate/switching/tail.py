@@ -66,7 +66,7 @@ def _owe(setting: Setting, window: Window, keys: list[Key], watched: int) -> int
 def _missed(setting: Setting, window: Window) -> Iterator[Key]:
     lens = setting.lens(vector=False, others=False, properties=False)
     here, there = (setting.tenants(setting.shape(site)) for site in (window.old, window.new))
-    for tenant in sorted({*here, *there}):
+    for tenant in setting.each(sorted({*here, *there}), window.old, window.new):
         old, new = _side(setting, window.old, tenant, here, lens), _side(setting, window.new, tenant, there, lens)
         for key, was, now in merged(old, new):
             if was is None:
