@@ -14,6 +14,7 @@ from tiny_model import write_tiny_model
 from transvase.cli import wiring
 from transvase.cli.main import main
 from transvase.core.encoders import load
+from transvase.core.ports import Encoder
 from transvase.core.space import Role, Side
 from transvase.core.training.frozen.graft import cut, graft
 
@@ -59,10 +60,17 @@ def test_a_cut_is_derived_and_an_adapter_of_queries_switched_to(
     found = command("search", "docs", TEXTS[5], "-k", "3")
     asking = load(str(tmp_path / "asking"))
     assert found["space"] == asking.space.id
-    documents = load(str(tmp_path / "cut")).encode(TEXTS, Role.DOCUMENT).matrix
-    scores = documents @ asking.encode([TEXTS[5]], Role.QUERY).matrix[0]
+    cut_alone = load(str(tmp_path / "cut"))
+    documents = cut_alone.encode(TEXTS, Role.DOCUMENT).matrix
     hits = found["hits"]
     assert isinstance(hits, list)
-    assert np.allclose([hit["score"] for hit in hits], np.sort(scores)[::-1][:3], atol=1e-4)
+
+    def near(asker: Encoder) -> bool:
+        """One Space may be computed in bf16 here and in float32 there, which moves a score by less than a thousandth."""
+        best = np.sort(documents @ asker.encode([TEXTS[5]], Role.QUERY).matrix[0])[::-1][:3]
+        return bool(np.allclose([hit["score"] for hit in hits], best, atol=1e-3))
+
+    assert near(asking)
+    assert not near(cut_alone)
     assert command("rollback", "docs")["phase"] == "filled"
     wiring.encoders.cache_clear()
