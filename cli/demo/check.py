@@ -22,7 +22,7 @@ from .stage import TABLE, VIEW
 
 TOLERANCE: Final = 0.001
 """How far a score may lie from the recomputed one. In float32 it is 0.000001; where the encoders themselves agree less
-(a text alone or in a batch, one process in bf16), twice their spread is allowed; ``told_apart`` says what that is worth."""
+(a text alone or in a batch, one process in bf16), twice as far as that moves a score; ``told_apart`` says what it is worth."""
 ANEW: Final = 100
 """Rows whose text is encoded again at the end, so that the memory of the demo is checked as well."""
 
@@ -126,13 +126,15 @@ class _Judge:
         return min(abs(float(query @ mine[1]) - hit.score), abs(float(mine[0] @ document) - hit.score))
 
     def _spread(self, space: str, memory: Remembering, queries: Sequence[str]) -> float:
-        """How far a query's vector moves when it is encoded alone, or by the application: no score moves further for it."""
+        """How far the score of any query with any text moves when the query is encoded alone, or by the application."""
         mine = [self._rows[space, Role.QUERY, query] for query in queries]
         alone = [_unit(memory.encoder.encode([query], Role.QUERY).matrix)[0] for query in queries]
         theirs = [self._ledger.asked[space][query][: memory.space.dimension] for query in queries]
-        return max(
-            (float(np.linalg.norm(a - b)) for other in (alone, theirs) for a, b in zip(mine, other, strict=True)), default=0.0
-        )
+        held = [row for (owner, role, _), row in self._rows.items() if (owner, role) == (space, Role.DOCUMENT)]
+        if not queries or not held:
+            return 0.0
+        documents = np.stack(held)
+        return max(float(np.abs((np.stack(mine) - np.stack(other)) @ documents.T).max()) for other in (alone, theirs))
 
     def _keep(self, space: str, role: Role, texts: Sequence[str], memory: Remembering) -> None:
         matrix = memory.recall(texts, role).of(memory.space, where="the check")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from costless import HashEncoder
 from transvase.cli.demo.check import TOLERANCE, Mixing, mixing
 from transvase.cli.demo.ledger import Ledger, Seen, SeenHit, Version
@@ -85,9 +87,19 @@ def test_a_text_that_was_written_after_the_answer_explains_nothing() -> None:
 
 def test_an_encoder_less_exact_in_the_application_widens_the_tolerance() -> None:
     ledger = book(answer(OLD.space.id, SeenHit(1, likeness(OLD, OLD, TEXTS[1]), OLD.space.id)))
-    ledger.asked[OLD.space.id][QUERY] = ledger.asked[OLD.space.id][QUERY] + 0.01
+    towards = OLD.encode([TEXTS[1]], Role.DOCUMENT).matrix[0]
+    ledger.asked[OLD.space.id][QUERY] = ledger.asked[OLD.space.id][QUERY] + 0.1 * towards
 
-    assert judged(ledger).tolerance > 0.1
+    assert judged(ledger).tolerance == pytest.approx(0.2, abs=1e-6)
+
+
+def test_what_moves_no_score_widens_nothing() -> None:
+    ledger = book(answer(OLD.space.id, SeenHit(1, likeness(OLD, OLD, TEXTS[1]), OLD.space.id)))
+    held = OLD.encode([TEXTS[1]], Role.DOCUMENT).matrix
+    aside = np.linalg.svd(held)[2][-1]
+    ledger.asked[OLD.space.id][QUERY] = ledger.asked[OLD.space.id][QUERY] + 0.1 * aside
+
+    assert judged(ledger).tolerance == TOLERANCE
 
 
 def test_what_was_remembered_is_not_encoded_again() -> None:
