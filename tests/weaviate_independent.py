@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,8 @@ from costless import HashEncoder
 from transvase.core.space import Role
 
 Json = dict[str, Any]
+Objects = Mapping[tuple[str, UUID], Json]
+"""By tenant and id."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ class Reader:
 
 def differences(reader: Reader, one: str, other: str, *, moving: str = "") -> list[str]:
     """What sets two collections apart, the vectors that move apart: one sentence for each object."""
-    here, there = reader.everything(one), reader.everything(other)
+    return apart(reader.everything(one), reader.everything(other), names=(one, other), moving=moving)
+
+
+def apart(here: Objects, there: Objects, *, names: tuple[str, str], moving: str = "") -> list[str]:
+    """The same of objects that were read from collections of these names."""
+    one, other = names
     found = [f"{key} is in {one} alone" for key in sorted(here.keys() - there.keys())]
     found += [f"{key} is in {other} alone" for key in sorted(there.keys() - here.keys())]
     for key in sorted(here.keys() & there.keys()):
@@ -64,8 +71,13 @@ def strange_vectors(
     reader: Reader, name: str, encoder: HashEncoder, width: int, *, text: str = "body", moving: str = ""
 ) -> list[str]:
     """Objects whose vector is not what the encoder makes of their text; one sentence for each."""
+    return strange(reader.everything(name), name, encoder, width, text=text, moving=moving)
+
+
+def strange(objects: Objects, name: str, encoder: HashEncoder, width: int, *, text: str = "body", moving: str = "") -> list[str]:
+    """The same of objects that were read from the collection ``name``."""
     found = []
-    for key, one in reader.everything(name).items():
+    for key, one in objects.items():
         held, body = _vector(one, moving), one["properties"].get(text)
         if body is None:
             found += [f"{key} of {name} has a vector and no text"] if held else []

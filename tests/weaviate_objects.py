@@ -5,6 +5,7 @@ The application speaks REST by itself, so that what it reads and writes does not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,6 +78,15 @@ class Application:
 
     def make(self, schema: Json) -> None:
         self._done(self.web.post("/v1/schema", json=schema))
+
+    def grow(self, name: str, vectors: Json) -> None:
+        """Give the collection more named vectors; it takes no object until its shards have them."""
+        told = self._done(self.web.get(f"/v1/schema/{name}")).json()
+        self._done(self.web.put(f"/v1/schema/{name}", json={**told, "vectorConfig": {**told.get("vectorConfig", {}), **vectors}}))
+        end = time.monotonic() + 10
+        while {one["status"] for one in self._done(self.web.get(f"/v1/schema/{name}/shards")).json()} != {"READY"}:
+            assert time.monotonic() < end, f"{name} stayed read-only"
+            time.sleep(0.05)
 
     def put(self, name: str, *objects: Json) -> None:
         """Write whole objects, each with ``id`` and ``properties``, over what is there."""

@@ -48,6 +48,8 @@ class Walk:
     store: WeaviateStore
     table: str
     alias: str
+    vector: str = ""
+    """The vector that moves; empty for the nameless one."""
 
     def write(self, number: int, text: str, *, to: str = "", by: str = "old", **more: Any) -> None:
         """The application writes an object with a vector by an encoder, through the alias or to a collection, unseen by us."""
@@ -64,7 +66,7 @@ class Walk:
         return declared.width if declared is not None else 0
 
     def adopted(self) -> Adopted:
-        source = Source(table=self.table, key=(), text="body", vector="")
+        source = Source(table=self.table, key=(), text="body", vector=self.vector)
         return adopt(self.store, self.alias, source=source, encoder="old", encoders=encoder)
 
     def opened(self, to: str = "new") -> Outcome:

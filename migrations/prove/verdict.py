@@ -46,8 +46,9 @@ def proven(
     if found.phase is Phase.PROVEN and overtaken(found, store.alias(alias).live.name) is None:
         record(store, found, Move.LAPSE, {"why": "proven anew"})
     migration, _ = stand(store, alias, Move.PROVE)
+    permit(migration, Move.PROVE, observe(store, migration))
+    store.liken(alias, migration.target)  # what it brings along is part of what is judged
     before = observe(store, migration)
-    permit(migration, Move.PROVE, before)
     drawn = secrets.randbits(31) if seed is None else seed
     scene = survey(store, migration, encoders=encoders, worker=worker, seed=drawn, progress=progress)
     verdict = _judge(scene, before)

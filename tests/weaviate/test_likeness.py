@@ -158,6 +158,20 @@ def test_a_property_that_no_object_has_yet_is_on_the_new_side(plain: Walk, when:
     assert {one["name"] for one in schema(plain, plain.named())["properties"]} == {*old, "newer"}
 
 
+def test_a_vector_that_the_application_adds_meanwhile_comes_along_with_what_objects_have_of_it(plain: Walk) -> None:
+    plain.filled()
+    plain.proven()
+    plain.application.grow(plain.table, {"beside": {"vectorizer": {"none": {}}, "vectorIndexType": "flat"}})
+    plain.write(1, "has both", vectors={"beside": [1.0, 2.0, 3.0]})
+    plain.proven()
+    plain.cut_over()
+    assert schema(plain, plain.named())["vectorConfig"] == schema(plain, plain.table)["vectorConfig"]
+    for name in (plain.table, plain.named()):
+        held = plain.application.one(name, uid(1))
+        assert held is not None
+        assert held["vectors"]["beside"] == [1.0, 2.0, 3.0]
+
+
 def test_a_setting_that_was_changed_meanwhile_is_named_until_it_is_alike(plain: Walk) -> None:
     plain.filled()
     inverted = schema(plain, plain.table)["invertedIndexConfig"]

@@ -61,3 +61,26 @@ def test_writers_and_two_payers_at_once_leave_both_sides_alike(server: Node, tmp
             for one in plot.application.all(side.site):
                 wanted = encoded(encoder, [one["properties"]["body"]], side.width).matrix[0]
                 assert np.allclose(one["vector"], wanted, atol=1e-6)
+
+
+def test_a_reference_within_a_tenant_to_what_was_deleted_is_paid_and_nothing_stays_in_its_place(
+    server: Node, tmp_path: Path
+) -> None:
+    """The server takes none to what is not there, and keeps those of which the target went."""
+    with plotted(server, tmp_path, multiTenancyConfig={"enabled": True}) as plot:
+        app, live, shadow = plot.application, plot.live.site, plot.shadow.site
+        for site in (live, shadow):
+            app.tenants(site, ada="ACTIVE")
+            body = {"name": "next", "dataType": [site]}
+            assert app.web.post(f"/v1/schema/{site}/properties", json=body).is_success
+        keys = [plot.write(number, f"text {number}", tenant="ada") for number in (1, 2)]
+        leads = {"beacon": f"weaviate://localhost/{live}/{uid(2)}"}
+        assert app.web.post(f"/v1/objects/{live}/{uid(1)}/references/next?tenant=ada", json=leads).is_success
+        assert app.web.delete(f"/v1/objects/{live}/{uid(2)}?tenant=ada").is_success
+        plot.ledger.owe(ALIAS, keys[:1])
+        plot.pay()
+        assert [debt.key for debt in plot.outbox.read(limit=10)] == keys[1:], "what stands there is owed at once"
+        plot.pay()
+        assert plot.outbox.owed() == 0
+        (there,) = app.all(shadow, tenant="ada")
+        assert (there["id"], there["properties"]["next"][0]["beacon"].split("/")[3:]) == (str(uid(1)), [shadow, str(uid(2))])

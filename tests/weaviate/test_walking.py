@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transvase.adapters.weaviate.objects import index
 from transvase.adapters.weaviate.objects.reading import Seen
 from transvase.adapters.weaviate.objects.sweep import changed_since, swept
 from transvase.adapters.weaviate.objects.walking import Fault, Sides, Tally, faults, merged
@@ -86,6 +88,28 @@ def test_what_is_owed_counts_as_nothing_else(plot: Plot) -> None:
     plot.ledger.owe(ALIAS, list(wanted))
     census = plot.index(plot.shadow).census()
     assert (census.missing, census.orphaned, census.stale, census.zero, census.owed) == (0, 0, 0, 0, len(wanted))
+
+
+def test_what_was_only_on_its_way_is_not_counted_either(plot: Plot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object arrives on the other side between the two looks of a census, and one is deleted there."""
+    plot.write(1, "on its way")
+    plot.write(2, "there")
+    plot.mend(2, "there")
+    plot.mend(3, "gone in a moment")
+    looked = index.again
+
+    def again(*args: Any) -> Any:
+        plot.mend(1, "on its way")
+        plot.application.delete(plot.shadow.site, uid(3))
+        return looked(*args)
+
+    for deep in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(index, "again", again)
+            census = plot.index(plot.shadow).census(deep=deep)
+        assert (census.records, census.held, census.missing, census.orphaned) == (2, 2, 0, 0)
+        plot.application.delete(plot.shadow.site, uid(1))
+        plot.mend(3, "gone in a moment")
 
 
 def test_a_walk_owes_what_differs_and_paying_it_mends_everything(plot: Plot) -> None:

@@ -93,7 +93,15 @@ class Filling:
         for tenant in setting.each(sorted({one.tenant for one in objects}), site):
             some = [one for one in objects if one.tenant == tenant]
             with setting.awake(site, tenant):
-                put_whole(setting.connection, target, some, moving=moving, width=self.declaration.width, budget_s=PATIENCE_S)
+                put_whole(
+                    setting.connection,
+                    target,
+                    some,
+                    moving=moving,
+                    width=self.declaration.width,
+                    budget_s=PATIENCE_S,
+                    stand_ins=True,  # they are poured over later, and the walk at the end finds those that are not
+                )
         overlapped = self._touched([one.key for one in objects])
         if overlapped:
             setting.ledger.owe(setting.alias, sorted(overlapped), only=site)

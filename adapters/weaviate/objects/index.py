@@ -139,7 +139,8 @@ class WeaviateIndex:
 
         With ``deep=False`` no vector is read: an object with a text counts as held, and zero and broken ones are not told.
         """
-        setting, tally = self._setting, Tally()
+        uneven: dict[Key, int] = {}
+        setting, tally = self._setting, Tally(uneven=uneven)
         sides = _sides(self._setting, self._declaration, deep=deep)
         suspected = [key for key, _ in faults(sides, tally)]
         watched = setting.ledger.watch(setting.alias)
@@ -152,7 +153,7 @@ class WeaviateIndex:
         counts = {str(kind): sum(fault is kind for fault in lost.values()) for kind in Fault}
         return Census(
             records=tally.records,
-            held=tally.held,
+            held=tally.held - sum(more for key, more in uneven.items() if key not in lost),
             owed=setting.ledger.owed(setting.alias),
             examples=tuple(sorted(lost))[:EXAMPLES],
             remarks=remarks(setting, sides.site, tally) if deep else (),

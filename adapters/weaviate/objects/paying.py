@@ -124,14 +124,17 @@ class Paying:
             for tenant in tenants:
                 some = [one for one in mine if one.tenant == tenant]
                 with setting.awake(site, tenant):
-                    put_whole(
+                    stood_in = put_whole(
                         setting.connection,
                         shape,
                         some,
                         moving=self._moving,
                         width=self.kept[site].width,
                         budget_s=PATIENCE_S,
+                        stand_ins=site != setting.look().live.site,  # nobody may see them
                     )
+                if stood_in:
+                    setting.ledger.owe(setting.alias, sorted(stood_in), only=site)
 
     def _drop(self, site: str, keys: Sequence[Key]) -> None:
         for tenant in sorted({str(key[0]) if len(key) > 1 else "" for key in keys}):

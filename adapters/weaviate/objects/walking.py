@@ -70,6 +70,8 @@ class Tally:
     """Objects of the live side."""
     tenants: dict[str, int] = field(default_factory=dict)
     """Objects of the site, by tenant, of those that hold any."""
+    uneven: dict[Key, int] | None = None
+    """Where it is wanted: 1 for a key with a vector and no record with a text, -1 for one the other way round."""
 
 
 Pair = tuple[Key, Seen | None, Seen | None]
@@ -115,7 +117,10 @@ def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
         tally.passed += live is not None
         if held is not None and len(key) > 1:
             tally.tenants[str(key[0])] = tally.tenants.get(str(key[0]), 0) + 1
-        tally.held += held is not None and (held.vector is not None if sides.deep else with_text)
+        with_vector = held is not None and (held.vector is not None if sides.deep else with_text)
+        tally.held += with_vector
+        if tally.uneven is not None and with_vector != with_text:
+            tally.uneven[key] = with_vector - with_text
         wrong = fault(live, held, read=read, sides=sides)
         if wrong is not None:
             yield key, wrong

@@ -2,7 +2,8 @@
 
 A batch overwrites: what it does not name (another vector, say) is gone afterwards. So an object travels with all its cargo.
 Only ``restamp`` changes one thing and leaves the rest to whoever writes it meanwhile. References follow in a request of their
-own: with an object the server takes none to what is not there (yet, or any more), and alone it takes every one. A batch for a
+own: with an object the server takes none to what is not there (yet, or any more), and alone it takes every one, but within a
+tenant. There something has to stand in for what a reference leads to, until that comes or is seen to be gone. A batch for a
 collection that is gone makes it anew, of a schema that the server guesses: look at its shape just before.
 """
 
@@ -24,6 +25,7 @@ from weaviate.proto.v1 import base_pb2, batch_pb2
 from .cargo import Vector, own_property, parted
 from .messages import Message, message_of, packed
 from .reading import Seen
+from .standing import stood_in
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -33,6 +35,9 @@ BYTES_AT_ONCE: Final = 10_000_000
 OBJECTS_AT_ONCE: Final = 500
 DELETED_AT_ONCE: Final = 1_000
 REFERENCES_AT_ONCE: Final = 5_000
+
+_ABSENT: Final = "not found for tenant"
+"""What is said of a reference within a tenant that leads to what is not there."""
 
 
 def put(
@@ -62,19 +67,29 @@ def put_whole(
     moving: str,
     width: int,
     budget_s: float,
-) -> None:
+    stand_ins: bool = False,
+) -> set[Key]:
     """``put`` until every object is taken; what passes is waited for, and what does not is an error that names the object.
 
     It is waited for in silence, ``budget_s`` at most: who has more patience says why, and calls again.
 
+    With ``stand_ins`` references within a tenant to what is not there lead to objects without anything, which are made for it.
+    Returned are the keys of these: one that nobody writes over is too much.
+
     It returns when the vectors would be found again after a power cut too.
     """
-    left = list(objects)
+    left, made = list(objects), set[Key]()
 
     def send() -> None:
         nonlocal left
         failed = put(connection, shape, left, moving=moving, width=width)
         left = [one for one in left if one.key in failed]
+        leading = [one for one in left if _ABSENT in failed[one.key]] if stand_ins else []
+        if leading:
+            made.update(stood_in(connection, shape, leading))
+            there = failed.keys() - {one.key for one in leading}
+            failed = {key: failed[key] for key in there} | put(connection, shape, leading, moving=moving, width=width)
+            left = [one for one in left if one.key in failed]
         for one in left[:1]:
             key = ", ".join(map(str, one.key))
             raise refusal(
@@ -84,6 +99,7 @@ def put_whole(
             _sink(connection, shape, tenant)
 
     retrying(f"writing into {shape.name}", send, budget_s=budget_s)
+    return made
 
 
 def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:

@@ -26,6 +26,7 @@ from transvase.adapters.weaviate.collections.schema import (
     vector_kinds,
 )
 from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.collections.vectors import at_first, grown
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of
 from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, NotReady, TransvaseError
@@ -155,7 +156,7 @@ def _collection(realm: Realm, seen: Known, target: Declaration) -> None:
         return  # it was made whole before
     raw = schema_of(connection, live.site)
     wanted = derived(raw, name=target.site, vector=vector, width=target.width, metric=target.metric)
-    found = schema_found(connection, target.site) or _posted(realm, wanted)
+    found = grown(connection, wanted, schema_found(connection, target.site) or _posted(realm, at_first(wanted)))
     unlike = compare(wanted, found)
     if unlike:
         raise BadValue("target", target.name, why=f"a collection of that name is there and differs: {unlike[0]}")

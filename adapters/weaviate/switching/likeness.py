@@ -1,8 +1,9 @@
-"""What both sides must have alike beside their objects: settings, properties, tenants. Brought along, or told where it cannot be.
+"""What both sides must have alike beside their objects: settings, properties, vectors, tenants. Brought along where that can be.
 
-A target is made like its source once, and the application goes on: it adds a property, a tenant, puts one to sleep, changes a
-setting. A walk meets such a thing only where an object has it. So before a walk, a proof and a switch the other side is given
-what can be given to a collection that is there; what is left would be met after the switch by whoever writes or reads.
+A target is made like its source once, and the application goes on: it adds a property, a vector, a tenant, puts one to sleep,
+changes a setting. A walk meets such a thing only where an object has it. So before a walk, a proof and a switch the other side
+is given what can be given to a collection that is there; what is left is told, for after the switch whoever writes or reads
+would meet it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from transvase.adapters.weaviate.collections.schema import Difference, derived, differences, schema_of, tenanted
+from transvase.adapters.weaviate.collections.schema import Difference, Raw, derived, differences, schema_of, tenanted
 from transvase.adapters.weaviate.collections.shape import shaped
 from transvase.adapters.weaviate.collections.tenants import Tenants, Unlike, listed
+from transvase.adapters.weaviate.collections.vectors import grown
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.writing import aligned
 from transvase.core.errors import TransvaseError
 from transvase.core.figures import Likeness
-from transvase.core.ports import Declaration
+from transvase.core.ports import Alias, Declaration
 
 from .pinning import pin
 
@@ -32,8 +34,7 @@ def liken(setting: Setting, side: Declaration) -> Likeness:
         return Likeness()
     bring(setting, side)
     raw = schema_of(setting.connection, alias.live.site)
-    wanted = derived(raw, name=side.site, vector=alias.source.vector, width=side.width, metric=side.metric)
-    found = differences(wanted, schema_of(setting.connection, side.site))
+    found = differences(_wanted(alias, side, raw), schema_of(setting.connection, side.site))
     unlike = setting.tenancy(alias.live.site).compared(setting.tenancy(side.site)) if tenanted(raw) else None
     return Likeness(
         differences=(
@@ -45,13 +46,14 @@ def liken(setting: Setting, side: Declaration) -> Likeness:
 
 
 def bring(setting: Setting, side: Declaration) -> None:
-    """Give the side every property and every tenant that the live one has, and each tenant its state; what is too much goes.
+    """Give the side every property, named vector and tenant that the live one has, and each tenant its state.
 
-    A tenant goes only when it holds nothing: what is in it is owed by a walk, like any object that is too much.
+    A tenant that is too much goes when it holds nothing: what is in it is owed by a walk, like any object that is too much.
     """
     connection, alias = setting.connection, setting.look()
     raw = schema_of(connection, alias.live.site)
     aligned(connection, shaped(raw), setting.shape(side.site))
+    grown(connection, _wanted(alias, side, raw), schema_of(connection, side.site))
     if not tenanted(raw):
         return
     target = setting.tenancy(side.site)
@@ -60,6 +62,10 @@ def bring(setting: Setting, side: Declaration) -> None:
         pin(connection, side.site, vector=alias.source.vector, width=side.width, only=unlike.missing.keys())
     for name in unlike.extra:
         _ended(setting, target, side.site, name)
+
+
+def _wanted(alias: Alias, side: Declaration, raw: Raw) -> Raw:
+    return derived(raw, name=side.site, vector=alias.source.vector, width=side.width, metric=side.metric)
 
 
 def _ended(setting: Setting, target: Tenants, site: str, name: str) -> None:
