@@ -27,7 +27,7 @@ from transvase.adapters.weaviate.collections.schema import (
 )
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.collections.vectors import at_first, grown
-from transvase.adapters.weaviate.wire.failures import Kind, kind_of
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, retrying
 from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, NotReady, TransvaseError
 from transvase.core.ports import Declaration, Proposal, Source
@@ -162,7 +162,12 @@ def _collection(realm: Realm, seen: Known, target: Declaration) -> None:
         raise BadValue("target", target.name, why=f"a collection of that name is there and differs: {unlike[0]}")
     if tenanted(raw):
         Tenants(connection, live.site).mirrored(Tenants(connection, target.site))
-    pin(connection, target.site, vector=vector, width=target.width)
+    retrying(  # shards that were just given another vector take nothing for a moment
+        f"pinning the width of {target.site}",
+        lambda: pin(connection, target.site, vector=vector, width=target.width),
+        budget_s=KNOWN_S,
+        among=(Kind.STILL,),
+    )
     realm.ledger.mark(seen.row.name, target.site, Mark(swept_to=realm.control.now_ms() - OVERLAP_MS))
 
 
