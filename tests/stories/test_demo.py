@@ -25,7 +25,7 @@ def stir(data: Path, out: Path, *, base: str, minutes: float, seed: int, progres
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
-                weight.add_(0.2 * weight.std() * torch.randn_like(weight))
+                weight.add_(0.4 * weight.std() * torch.randn_like(weight))
     model.save_pretrained(str(out), create_model_card=False)
     return Schooled(pairs=0, seconds=0.0)
 
