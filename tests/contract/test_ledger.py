@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from ledger_child import ALIAS, LIVE, SHADOW, Children, Sites, key, mirror
+from ledger_child import ALIAS, LIVE, SHADOW, Sites, key, mirror
 from transvase.adapters.ledger import Book, Epoch, Mark, beside, connect
 from transvase.core.errors import BadValue, Busy, LockNotGained
 from transvase.core.figures import Debt, Place
@@ -41,31 +41,6 @@ def where(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def file(quick_path: Path) -> str:
     return str(quick_path / "ledger.sqlite")
-
-
-@pytest.fixture
-def another(where: str) -> Iterator[Callable[[], Book]]:
-    """Opens the ledger as another process would."""
-    opened: list[Book] = []
-
-    def open_it() -> Book:
-        opened.append(connect(where))
-        return opened[-1]
-
-    yield open_it
-    for ledger in opened:
-        ledger.close()
-
-
-@pytest.fixture
-def ledger(another) -> Book:
-    return another()
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Children]:
-    with Children() as server:
-        yield server
 
 
 def due(ledger: Book) -> dict[UUID, str | None]:

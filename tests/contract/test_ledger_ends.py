@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from ledger_child import ALIAS, LIVE, SHADOW, Children, key
-from transvase.adapters.ledger import Book, book, connect
+from ledger_child import ALIAS, LIVE, SHADOW, key
+from transvase.adapters.ledger import Book, book
 from transvase.core.errors import LockNotGained, StoreFailed
 from transvase.core.figures import Debt
 
@@ -21,31 +21,6 @@ from transvase.core.figures import Debt
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place for a ledger that is not there yet."""
     return request.getfixturevalue("database") if request.param == "postgres" else str(tmp_path / "ledger.sqlite")
-
-
-@pytest.fixture
-def another(where: str) -> Iterator[Callable[[], Book]]:
-    """Opens the ledger as another process would."""
-    opened: list[Book] = []
-
-    def open_it() -> Book:
-        opened.append(connect(where))
-        return opened[-1]
-
-    yield open_it
-    for ledger in opened:
-        ledger.close()
-
-
-@pytest.fixture
-def ledger(another) -> Book:
-    return another()
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Children]:
-    with Children() as server:
-        yield server
 
 
 def due(ledger: Book) -> dict[UUID, str | None]:

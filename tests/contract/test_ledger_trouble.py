@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from ledger_child import ALIAS, LIVE, Children, key
+from ledger_child import ALIAS, LIVE, key
 from transvase.adapters.ledger import Book, connect, flushing
 from transvase.core.errors import BadValue, StoreFailed, Unfit
 
@@ -27,12 +27,6 @@ def ledger(path: Path) -> Iterator[Book]:
     made = connect(path)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Children]:
-    with Children() as server:
-        yield server
 
 
 @pytest.fixture
