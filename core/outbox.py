@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from .figures import Debt, Payment
@@ -31,6 +32,14 @@ class Outbox(Protocol):
         in a look after the writes where there is none. Whose record changed since it was read stays owed by its newer entry;
         an index that cannot be written just now stays owed alone, and what is in doubt stays owed. Every kept site is paid,
         the live one included. Returns how many were settled whole.
+        """
+        ...
+
+    def writers_held(self, *, most_s: float) -> AbstractContextManager[None]:
+        """Have whoever writes through us begin nothing new meanwhile, for ``most_s`` at most, even of a holder that dies.
+
+        Then the debts of rows that are written all the time can be paid to the last. What is under way goes on, and no write is
+        lost. Where writers go past us nobody is held back: that would take a lock on what is theirs.
         """
         ...
 

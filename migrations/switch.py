@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -11,10 +12,16 @@ from transvase.core.migration import Migration, Move, permit
 from transvase.core.ports import Progress, Store, Switch
 
 from .runner import observe
-from .sync import Worker
+from .sync import BATCH, Worker
 
 DEADLINE_S: Final = 30.0
 """How long writers may keep the outbox from being empty before the switch is given up; nothing remains armed then."""
+
+TURN_S: Final = 3.0
+"""How long is paid at a stretch. What is written all the time is owed anew as fast as it is paid: more of that ends nowhere."""
+
+HELD_S: Final = 5.0
+"""How long writers may be made to wait while the last rows are paid and the alias changes sides, where the store can do that."""
 
 
 def switch(
@@ -35,25 +42,32 @@ def switch(
     """
     started = time.monotonic()
     end = started + deadline_s
+    turn_s, little = min(TURN_S, deadline_s / 3), False
     while True:
         facts = replace(observe(store, migration, allowed=allow_owed), owed=0)
         permit(migration, move, facts)
         generation = store.alias(migration.alias).generation
         progress("paying what is owed", 0, 0)
-        owed = worker.drain(deadline_s=end - time.monotonic(), enough=allow_owed, underway=False)
-        if owed <= allow_owed:
-            permit(migration, move, replace(facts, owed=owed))
-            done = _point(store, migration.alias, to, expect=generation, allow_owed=allow_owed)
-            if done is not None:
-                return {
-                    "switch_s": round(done.seconds, 6),
-                    "owed": done.owed,
-                    "waited_s": round(done.waited_s, 6),
-                    "agreed_s": round(done.agreed_s, 6),
-                    "paying_s": round(time.monotonic() - started, 3),
-                }
+        with store.outbox(migration.alias).writers_held(most_s=HELD_S) if little else nullcontext():
+            owed, done = worker.drain(deadline_s=min(turn_s, end - time.monotonic()), enough=allow_owed, underway=False), None
+            if owed <= allow_owed:
+                permit(migration, move, replace(facts, owed=owed))
+                done = _point(store, migration.alias, to, expect=generation, allow_owed=allow_owed)
+        if done is not None:
+            return _figures(done, paying_s=time.monotonic() - started)
         if time.monotonic() >= end or len(worker.poisoned) > allow_owed:
             raise NotReady(move, _crowded(owed, worker, deadline_s))
+        little = not little and owed <= max(BATCH, turn_s / 2 * (worker.rate or 0.0))  # writers get every other turn
+
+
+def _figures(done: Switch, *, paying_s: float) -> dict[str, object]:
+    return {
+        "switch_s": round(done.seconds, 6),
+        "owed": done.owed,
+        "waited_s": round(done.waited_s, 6),
+        "agreed_s": round(done.agreed_s, 6),
+        "paying_s": round(paying_s, 3),
+    }
 
 
 def _point(store: Store, alias: str, index: str, *, expect: int, allow_owed: int) -> Switch | None:
@@ -70,7 +84,7 @@ def _crowded(owed: int, worker: Worker, deadline_s: float) -> str:
         return f"{owed} rows are owed, and the texts of {shown} cannot be encoded; change them, or use `--allow-owed {owed}`"
     pace = f"paying them takes about {owed / worker.rate:.1f} s ({worker.rate:.0f} rows/s)" if worker.rate else "none was paid"
     return (
-        f"{owed} rows are owed after {deadline_s:.0f} s, because writes keep coming; {pace}. Slow the writers "
-        f"down, or switch all the same with `--allow-owed {max(owed, 1)}`: those rows answer with an older vector, or not "
-        "at all, until they are paid"
+        f"{owed} rows are owed after {deadline_s:.0f} s, because writes keep coming; {pace}. Have `transvase sync` pay for a "
+        f"while before you do it again, slow the writers down, or switch all the same with `--allow-owed {max(owed, 1)}`: those "
+        "rows answer with an older vector, or not at all, until they are paid"
     )

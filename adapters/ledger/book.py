@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
@@ -14,7 +15,7 @@ from transvase.core.figures import Debt
 from transvase.core.ports import Journal
 from transvase.core.record import Key
 
-from . import captures, entries, statements
+from . import captures, door, entries, statements
 from .figures import Epoch
 from .journal import LedgerJournal
 from .keys import parts
@@ -57,19 +58,30 @@ class Book(Notes):
         wanted = list(map(parts, keys))
         if not wanted:
             return ()
+        end = time.monotonic() + (door.PATIENT_S if first else 0.0)
+        while not (made := self._intended(alias, keys, first=first, by=by, heeds=time.monotonic() < end)):
+            door.stood_before(self.at(), alias, end=end)
+        return tuple(made[pair] for pair in wanted)
+
+    def _intended(self, alias: str, keys: Sequence[Key], *, first: str, by: str, heeds: bool) -> dict[tuple[str, str], int]:
+        """The numbers of the entries; none where the door is shut to them."""
         pages = self.at()
         writer = self._writers.take(pages)
         try:
             with pages.write("noting what is to be written", durable=not pages.shares_fate) as run:
                 captured = pages.shares_fate and captures.capture(run, alias).on
-                made = entries.intended(run, alias, keys, first=first, by=by or self._name, writer=writer)
-            if captured:
+                made = entries.intended(run, alias, keys, first=first, by=by or self._name, writer=writer, heeds=heeds)
+            if captured and made:
                 pages.flush()
         except BaseException:
             self._writers.failed(writer)
             raise
-        self._writers.landed(writer, {made[pair]: Flight(key, first) for pair, key in zip(wanted, keys, strict=True)})
-        return tuple(made[pair] for pair in wanted)
+        self._writers.landed(writer, {made[parts(key)]: Flight(key, first) for key in keys} if made else {})
+        return made
+
+    def writers_held(self, alias: str, *, most_s: float) -> AbstractContextManager[None]:
+        """Shut the door for a moment."""
+        return door.held(self.at(), alias, most_s=most_s)
 
     def overlapped(self, alias: str, entries_: Sequence[int]) -> set[Key]:
         """Keys whose order on the two sides is unknown."""

@@ -8,7 +8,7 @@ from typing import Final
 from transvase.core.figures import Debt
 from transvase.core.record import Key
 
-from . import statements
+from . import door, statements
 from .keys import key, listed, numbered, parts, worded
 from .pages import Pages, Run
 from .writers import Flight, Writer
@@ -17,9 +17,12 @@ ENTRIES_A_KEY: Final = 4
 """How many entries are looked at for each key that is asked for; what a key has beyond that is read another time."""
 
 
-def intended(run: Run, alias: str, keys: Sequence[Key], *, first: str, by: str, writer: Writer) -> dict[tuple[str, str], int]:
-    """Make the entries in flight; their numbers by the parts of their keys."""
-    values = {"alias": alias, "keys": listed(keys), "first": first, "writer": writer.life.token, "named": by}
+def intended(
+    run: Run, alias: str, keys: Sequence[Key], *, first: str, by: str, writer: Writer, heeds: bool
+) -> dict[tuple[str, str], int]:
+    """Make the entries in flight; their numbers by the parts of their keys. None for who ``heeds`` the door while it is shut."""
+    values: dict[str, object] = {"alias": alias, "keys": listed(keys), "first": first, "writer": writer.life.token, "named": by}
+    values["longest"] = door.LONGEST_S if heeds else 0.0
     return {(tenant, uuid): int(entry) for entry, tenant, uuid in run(statements.INTEND, values)}
 
 

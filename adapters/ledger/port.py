@@ -55,6 +55,13 @@ class Ledger(Protocol):
         """
         ...
 
+    def writers_held(self, alias: str, *, most_s: float) -> AbstractContextManager[None]:
+        """Whoever intends a write meanwhile waits in ``intend``, for ``most_s`` at most, even of a holder that dies.
+
+        What is in flight goes on, and so does a payment, which names no first site.
+        """
+        ...
+
     def overlapped(self, alias: str, entries: Sequence[int]) -> set[Key]:
         """Those keys of the entries that somebody else had an entry for in the meantime; asked when both sides are written.
 

@@ -95,9 +95,18 @@ NOTE: Final = "INSERT INTO events (alias, at, who, what, facts) VALUES (:alias, 
 HISTORY: Final = "SELECT at, who, what, facts FROM events WHERE alias = :alias ORDER BY id"
 
 # -- entries
+# The door stands among the beats: ``at`` is the moment until which it is shut to who writes.
+SHUT: Final = "SELECT 1 FROM beats WHERE alias = :alias AND who = 'the door' AND at > {now} AND at <= {now} + :longest"
+SHUT_FOR: Final = (
+    "INSERT INTO beats (alias, who, at) VALUES (:alias, 'the door', {now} + :seconds)"
+    " ON CONFLICT (alias, who) DO UPDATE SET at = excluded.at"
+)
+# Nothing is noted while the door is shut, unless by somebody who need not heed it (``longest`` is 0 then).
 INTEND: Final = (
     "INSERT INTO owed (alias, tenant, uuid, only_site, first_site, at, writer, named)"
-    " SELECT :alias, k.tenant, k.uuid, '', :first, {now}, :writer, :named FROM {keys} k RETURNING entry, tenant, uuid"
+    " SELECT :alias, k.tenant, k.uuid, '', :first, {now}, :writer, :named FROM {keys} k"
+    " WHERE NOT EXISTS (SELECT 1 FROM beats WHERE alias = :alias AND who = 'the door' AND at > {now} AND at <= {now} + :longest)"
+    " RETURNING entry, tenant, uuid"
 )
 # Another entry of the key that is open or in flight, or came later: settled or not, it was made while mine was in flight.
 OVERLAPPED: Final = (

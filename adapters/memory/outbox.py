@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from threading import RLock
 
 from transvase.core.errors import BadValue
@@ -51,6 +52,10 @@ class MemoryOutbox:
                 if self._alias.text(debt.key) is None:
                     self._remove(debt.key)
             return sum(self._settle(debt) for debt in debts)
+
+    def writers_held(self, *, most_s: float) -> AbstractContextManager[None]:
+        """Have whoever writes to the table wait; the thread that holds them does not."""
+        return self._alias.table.door.held(most_s=most_s)
 
     def beat(self) -> None:
         """Say that a worker is alive."""

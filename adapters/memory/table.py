@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from transvase.core.errors import BadValue, UnknownName
 from transvase.core.record import Key, KeyPart
 
+from .door import Door
+
 Row = dict[str, object]
 Watcher = Callable[[Key, Row | None, Row | None], None]
 """Told the key, the row as it was and the row as it is; None for a row that was not or is not there."""
@@ -41,6 +43,7 @@ class Table:
         self.vectors: dict[str, VectorColumn] = {vector.name: vector for vector in vectors}
         self.columns: set[str] = {*self.key, *columns, *self.vectors}
         self.watchers: list[Watcher] = []
+        self.door = Door()
         self._lock = lock
         self._rows: dict[Key, Row] = {}
         self._order: list[Key] | None = None
@@ -48,6 +51,7 @@ class Table:
 
     def put(self, *rows: Mapping[str, object]) -> None:
         """Insert rows, or change the named columns of those that are there; UnknownName or BadValue before any is written."""
+        self.door.passed()
         with self._lock:
             checked = [(self._key_of(row), self._checked(row)) for row in rows]
             for key, fresh in checked:
@@ -56,6 +60,7 @@ class Table:
 
     def delete(self, *keys: Key) -> int:
         """Delete the rows of these keys; returns how many were there."""
+        self.door.passed()
         with self._lock:
             present = [key for key in dict.fromkeys(keys) if key in self._rows]
             for key in present:
@@ -64,6 +69,7 @@ class Table:
 
     def truncate(self) -> None:
         """Delete every row."""
+        self.door.passed()
         with self._lock:
             self.delete(*self._rows)
 

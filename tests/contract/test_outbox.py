@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded
@@ -290,3 +292,21 @@ def test_a_payment_of_a_text_that_never_was_writes_nothing(world):
     invented = (Record(world.key(0), "never written"),)
     outbox.pay(outbox.read(limit=5), [Payment(shadow.declaration.name, invented, encoded(shadow, invented))])
     assert shadow.vectors([world.key(0)])[0] == []
+
+
+def test_what_is_written_while_writers_are_held_back_is_owed_when_they_are_let_go(world):
+    live, shadow = shadowed(world, ["a", "b"])
+    outbox = world.store.outbox("docs")
+    with ThreadPoolExecutor(1) as application:
+        with outbox.writers_held(most_s=30):
+            pay(world, (live, OLD), (shadow, NEW))
+            writing = application.submit(edit, world, 1, "changed")
+        writing.result(30)
+    assert outbox.owed() == 1
+
+
+def test_nobody_is_held_back_for_longer_than_was_said(world):
+    shadowed(world, ["a"])
+    with ThreadPoolExecutor(1) as application, world.store.outbox("docs").writers_held(most_s=0.2):
+        application.submit(edit, world, 0, "changed").result(30)
+        assert world.store.outbox("docs").owed() == 1

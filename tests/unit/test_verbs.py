@@ -508,6 +508,34 @@ def test_writers_that_never_pause_are_named_with_their_number_and_can_be_allowed
     assert noted(memory_world, "cutover")[-1]["allowed"] == 1
 
 
+def test_a_writer_who_never_pauses_waits_while_the_last_rows_are_paid_and_the_switch_is_made(memory_world: MemoryWorld) -> None:
+    to(adopted(memory_world), Phase.PROVEN)
+    store, ended, calls = memory_world.store, threading.Event(), iter(range(10**9))
+
+    def write() -> None:
+        while not ended.is_set():
+            memory_world.put("docs", [{"id": 11, "body": f"written again {next(calls)}"}])
+
+    class Slow(HashEncoder):
+        """While it encodes, whoever may write has done so."""
+
+        def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+            time.sleep(0.05)
+            return super().encode(texts, role)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        slow = {"old": OLD, "new": Slow("new", dimension=WIDTH, seed=2)}.__getitem__
+        assert cutover(store, "docs", encoders=slow, deadline_s=1.5).figures["owed"] == 0
+        before = next(calls)
+        time.sleep(0.1)
+        assert next(calls) > before + 1, "the writer goes on"
+    finally:
+        ended.set()
+        writer.join()
+
+
 def test_retire_says_how_often_the_old_side_was_read_since_the_cutover(memory_world: MemoryWorld) -> None:
     to(adopted(memory_world), Phase.LIVE)
     old = memory_world.store.index("docs", journalled(memory_world).source)

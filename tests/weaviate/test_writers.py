@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,42 @@ def test_whatever_strangers_write_while_the_verbs_run_is_found_by_reconciling(wa
         with at_work([one.step for one in everybody], every_s=0.1):
             busy(everybody, lambda: walk.retired(drop=True, quiet_s=0.0))
     assert_alike(walk, everybody)
+
+
+@pytest.mark.parametrize("walk", [True], indirect=True, ids=["with times"])
+def test_a_switch_comes_about_under_writers_of_the_same_few_objects_who_never_pause(walk: Walk) -> None:
+    """Their writes cross with each other and with every payment; nobody pays but the switch, and no row need be allowed."""
+    with ExitStack() as stack:
+        mirrors = [stack.enter_context(Mirror.connect(walk.url, walk.alias, encoders=ENCODERS)) for _ in range(2)]
+        steps = [same_few(mirrors[n % 2], by=n) for n in range(3)]
+        with at_work(steps):
+            walk.proven()
+            until(lambda: walk.store.outbox(walk.alias).owed(underway=False) > 1, "their writes cross")
+            assert walk.cut_over().figures["owed"] == 0
+            until(lambda: walk.store.outbox(walk.alias).owed(underway=False) > 1, "they go on")
+            assert walk.rolled_back().figures["owed"] == 0
+    assert Worker(walk.store, walk.alias, encoder).drain(deadline_s=30) == 0
+    alias = walk.store.alias(walk.alias)
+    assert alias.shadow is not None
+    assert differences(Reader(walk.application.web), alias.live.name, alias.shadow.name) == []
+
+
+def same_few(mirror: Mirror, *, by: int) -> Callable[[], None]:
+    """Writes one of the common objects anew, each time."""
+    drawn, steps = np.random.default_rng(by), count()
+
+    def step() -> None:
+        mirror.replace(uid(int(drawn.integers(COMMON))), {"body": f"of {by}, step {next(steps)}", "team": "red"})
+
+    return step
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, f"not seen: {what}"
+        time.sleep(0.05)
 
 
 def busy(writers: list[Writer], verb: Callable[[], object]) -> object:

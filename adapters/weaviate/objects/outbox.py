@@ -10,6 +10,7 @@ only its vector is ever written, and nothing else of it: what the application wr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from transvase.adapters.weaviate.wire.failures import passing
 from transvase.core.declaration import Declaration
@@ -70,6 +71,10 @@ class WeaviateOutbox:
         if lasting or (failures and not settled):
             raise (lasting or failures)[0]
         return settled
+
+    def writers_held(self, *, most_s: float) -> AbstractContextManager[None]:
+        """Have Mirrors, on whatever host, wait before their next write."""
+        return self._setting.ledger.writers_held(self._setting.alias, most_s=most_s)
 
     def beat(self) -> None:
         """Say that a worker is alive, and see to what a server that begins anew forgets (``upkeep``)."""
