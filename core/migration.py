@@ -168,6 +168,15 @@ def _nothing_owed(_: Migration, facts: Facts) -> str | None:
     return None if facts.owed <= facts.allowed else f"{facts.owed} rows are owed and {facts.allowed} are allowed"
 
 
+def _target_is_there(migration: Migration, facts: Facts) -> str | None:
+    if facts.target_there:
+        return None
+    return (
+        f"the live side {migration.target} is not there any more, so {migration.source} may be the only copy that is left; bring "
+        f"the live side back, or let the store's alias name {migration.source} by hand, which `rollback` then records"
+    )
+
+
 def _source_was_kept(_: Migration, facts: Facts) -> str | None:
     if not facts.source_there:
         return "the source index is gone"
@@ -218,8 +227,8 @@ BEFORE: Final[Mapping[Move, tuple[Guard, ...]]] = {
     Move.PROVE: (_source_is_live, _writes_are_captured, _is_filled),
     Move.LAPSE: (_source_is_live,),
     Move.CUTOVER: (_source_is_live, _writes_are_captured, _is_filled, _verdict_holds, _nothing_owed),
-    Move.ROLLBACK: (_target_is_live, _source_was_kept, _writes_are_captured, _nothing_owed),
-    Move.RETIRE: (_target_is_live, _old_side_is_quiet),
+    Move.ROLLBACK: (_target_is_live, _target_is_there, _source_was_kept, _writes_are_captured, _nothing_owed),
+    Move.RETIRE: (_target_is_live, _target_is_there, _old_side_is_quiet),
     Move.ABORT: (_source_is_live,),
 }
 """What must hold before the effect of a move may be tried."""

@@ -161,6 +161,11 @@ def _notices(census: Census, agreement: Agreement | None) -> tuple[str, ...]:
         )
     if census.missing:
         notices.append(f"{census.missing} rows have a text and no vector: no search finds them until the first migration")
+    if census.orphaned:
+        notices.append(
+            f"{census.orphaned} rows have a vector and no text by this expression: a migration gives them none, so no search "
+            "finds them after its cutover"
+        )
     if census.zero:
         notices.append(f"{census.zero} rows have a vector of length zero: a cosine index leaves them out")
     return tuple(notices)

@@ -52,7 +52,7 @@ def pour(
     throttle = Throttle(store, alias, progress=progress)
     total, started, stop = throttle.through(store.corpus(alias).count), time.monotonic(), threading.Event()
     store.journal.note(alias, BEGUN, {"done": place.done, "epoch_s": round(time.time(), 3)})
-    reached, waited, left = place.done, 0.0, 0
+    reached, waited, left, bare = place.done, 0.0, 0, 0
     reading, writing = (throttle.patience(lambda: (reached, max(total, reached)), stop=stop) for _ in range(2))
 
     def work(batch: Batch) -> tuple[Batch, Vectors]:
@@ -61,11 +61,11 @@ def pour(
         return batch, vectors(batch)
 
     def write(item: tuple[Batch, Vectors]) -> None:
-        nonlocal reached, left
+        nonlocal reached, left, bare
         batch, made = item
         # A batch may be half written when that fails: written again, nothing changes.
         writing.through(lambda: index.fill(batch.records, made, place=batch.place, lacking=batch.lacking, bare=batch.bare))
-        reached, left = batch.place.done, left + len(batch.lacking)
+        reached, left, bare = batch.place.done, left + len(batch.lacking), bare + len(batch.bare)
         progress("filling", reached, max(total, reached))
 
     overlap(_resumed(batches, place, reading), work, write, stop=stop)
@@ -73,7 +73,7 @@ def pour(
     passed = reached - place.done
     rate = round(passed / max(seconds - waited, 1e-9), 1)
     figures: dict[str, object] = {"rows": reached, "rows_this_run": passed, "rows_per_s": rate, "waited_s": round(waited, 1)}
-    return {**figures, "left_owed": left} if left else figures
+    return figures | {name: count for name, count in (("left_owed", left), ("without_text", bare)) if count}
 
 
 def _resumed(batches: Callable[[Place], Iterable[Batch]], at: Place, reading: Patience) -> Iterator[Batch]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from transvase.core.errors import BadValue
-from transvase.core.migration import Move
+from transvase.core.migration import Move, permit
 from transvase.core.ports import Progress, Store
 
 from .reconcile import reconciled
-from .runner import Encoders, Outcome, record, silent, stand
+from .runner import Encoders, Outcome, observe, record, silent, stand
 from .switch import DEADLINE_S, switch
 from .sync import Worker
 
@@ -32,6 +34,7 @@ def rollback(
         migration, done = stand(store, alias, Move.ROLLBACK)
         if done is not None:
             return done
+        permit(migration, Move.ROLLBACK, replace(observe(store, migration), owed=0))
         store.journal.note(alias, "rollback begins", {"allowed": allow_owed})
         worker = Worker(store, alias, encoders)
         compared = reconciled(store, alias, migration.source, worker, progress=progress)

@@ -69,8 +69,8 @@ class WeaviateStore:
         return self.control.aliases()
 
     def alias(self, name: str) -> Alias:
-        """One alias as it is now."""
-        return self._watch.fresh(name)
+        """One alias as it is now; Unfit with another ledger than its own, which is asked of whoever does more than search."""
+        return aliases.kept(self.ledger, self._watch.known(name)).alias
 
     def serving(self, alias: str) -> tuple[Alias, WeaviateIndex]:
         """The alias and its live index as the watch knows them, so that no search waits for the leader."""
@@ -185,8 +185,8 @@ class WeaviateStore:
         return pressures.pressure(self.connection, self._watch.fresh(alias).live.site)
 
     def setting(self, alias: str) -> Setting:
-        """What the ports of one alias stand on. UnknownName without the alias."""
-        self._watch.fresh(alias)
+        """What the ports of one alias stand on. UnknownName without the alias, Unfit with another ledger than its own."""
+        aliases.kept(self.ledger, self._watch.known(alias))
         return self._watched(alias)
 
     def close(self) -> None:

@@ -175,11 +175,13 @@ NEEDS = [
     (Move.CUTOVER, {"witness": "w2"}, "lapsed"),
     (Move.CUTOVER, {"owed": 3, "allowed": 2}, "3 rows are owed and 2 are allowed"),
     (Move.ROLLBACK, {"live": "old"}, "not the target"),
+    (Move.ROLLBACK, {"target_there": False}, "the live side new is not there any more"),
     (Move.ROLLBACK, {"source_kept": False}, "unknown"),
     (Move.ROLLBACK, {"source_there": False}, "gone"),
     (Move.ROLLBACK, {"captured": False}, "not captured"),
     (Move.ROLLBACK, {"owed": 1}, "1 rows are owed"),
     (Move.RETIRE, {"live": "old"}, "not the target"),
+    (Move.RETIRE, {"target_there": False}, "the live side new is not there any more, so old may be the only copy"),
     (Move.RETIRE, {"quiet_s": 900.0, "old_side_quiet_s": 61.2}, "old was read 61 s ago, and 900 s of quiet"),
     (
         Move.RETIRE,

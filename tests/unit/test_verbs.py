@@ -108,6 +108,13 @@ def test_adopt_counts_what_is_missing_and_zero(memory_world: MemoryWorld) -> Non
     assert memory_world.store.aliases() == ["docs"]
 
 
+def test_rows_that_would_lose_their_vector_for_want_of_a_text_are_named_when_they_are_adopted(memory_world: MemoryWorld) -> None:
+    table(memory_world, [f"body {i}" for i in range(300)])
+    memory_world.put("docs", [{"id": 7, "body": None}, {"id": 8, "body": None}])
+    found = adopt(memory_world.store, "docs", source=SOURCE, encoder="old", encoders=ENCODERS)
+    assert [one for one in found.notices if one.startswith("2 rows have a vector and no text by this expression")]
+
+
 def test_a_model_that_did_not_make_the_vectors_is_refused_and_nothing_is_adopted(memory_world: MemoryWorld) -> None:
     table(memory_world, [f"body {i}" for i in range(300)])
     with pytest.raises(ForeignVectors, match="0 of 300 sampled rows"):

@@ -15,7 +15,9 @@ from transvase.adapters.weaviate.switching import leaving, lifecycle, retiring
 from transvase.core.connect import connect as connect_any
 from transvase.core.errors import LockNotGained, NotReady, StoreFailed
 from transvase.core.migration import Phase
+from transvase.core.retriever import Retriever
 from transvase.core.space import Role
+from transvase.migrations.abort import abort
 from transvase.migrations.sync import Worker
 from weaviate_objects import uid
 from weaviate_server import Node
@@ -73,6 +75,30 @@ def test_a_side_that_somebody_reads_after_the_cutover_does_not_end_unless_told(
         walk.retired(drop=True)
     assert walk.store.there(walk.table)
     assert "deleted" in retired(walk, drop=True)
+
+
+@pytest.mark.parametrize("way", ["drop", "take_name"])
+def test_the_last_copy_never_ends(live: tuple[Walk, str], way: str) -> None:
+    """Somebody deletes the live collection: what was to be retired is all that is left."""
+    walk, target = live
+    walk.application.web.delete(f"/v1/schema/{target}")
+    with pytest.raises(NotReady, match=f"{target} is not there any more, so {walk.table} may be the only copy"):
+        retired(walk, **{way: True})
+    assert len(walk.application.all(walk.table)) == ROWS
+
+
+def test_a_live_side_that_somebody_deleted_is_left_by_the_alias_moved_by_hand_and_a_rollback(live: tuple[Walk, str]) -> None:
+    walk, target = live
+    walk.application.web.delete(f"/v1/schema/{target}")
+    with pytest.raises(NotReady, match=f"{target} is not there any more"):
+        walk.rolled_back()
+    moved = walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": walk.table})
+    assert moved.is_success
+    assert walk.rolled_back().migration.phase is Phase.FILLED
+    with Retriever.connect(walk.url, walk.alias, encoders=ENCODERS) as retriever:
+        assert retriever.search(text_of(3), 1)[0].key == (uid(3),)
+    assert abort(walk.store, walk.alias).migration.phase is Phase.ABORTED
+    assert walk.opened("third").migration.phase is Phase.SHADOWING
 
 
 def test_a_refused_end_leaves_the_way_back_as_it_was(live: tuple[Walk, str]) -> None:

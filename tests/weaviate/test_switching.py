@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.mirror import Mirror
 from transvase.adapters.weaviate.objects.walking import OVERLAP_MS
 from transvase.adapters.weaviate.switching import pointing
 from transvase.adapters.weaviate.switching.aliases import load
@@ -19,8 +20,9 @@ from transvase.core.fence import Fenced
 from transvase.core.figures import Place
 from transvase.core.ports import Source
 from transvase.core.retriever import Retriever
-from transvase.core.space import Role
+from transvase.core.space import UNKNOWN, Role
 from transvase.migrations.adopt import adopt
+from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
 from weaviate_server import Node
@@ -78,12 +80,21 @@ def test_a_store_that_only_serves_readers_makes_no_ledger(shadowed: tuple[Walk, 
     assert not elsewhere.exists()
 
 
-def test_an_operator_with_another_ledger_is_refused(shadowed: tuple[Walk, str], server: Node, tmp_path: Path) -> None:
+def test_an_operator_and_a_writer_with_another_ledger_are_refused(
+    shadowed: tuple[Walk, str], server: Node, tmp_path: Path
+) -> None:
     walk, target = shadowed
     store = connect(f"{server.url}&journal={tmp_path / 'another.sqlite'}")
+    source = Source(table=walk.table, key=(), text="body", vector="")
     try:
-        for move in (lambda: store.outbox(walk.alias), lambda: store.discard(walk.alias, target)):
-            with pytest.raises(Unfit, match="ledger"):
+        for move in (
+            lambda: store.outbox(walk.alias),
+            lambda: store.discard(walk.alias, target),
+            lambda: status(store, walk.alias),
+            lambda: adopt(store, walk.alias, source=source, encoder="old", encoders=encoder),
+            lambda: Mirror(store, walk.alias, encoders=ENCODERS),
+        ):
+            with pytest.raises(Unfit, match="kept in another ledger"):
                 move()
     finally:
         store.close()
@@ -105,6 +116,16 @@ def test_adopting_again_changes_nothing_and_an_alias_is_one_whatever_its_capital
     with pytest.raises((BadValue, Unfit)):
         adopt(walk.store, other, source=source, encoder="old", encoders=encoder)
     assert walk.store.aliases() == [walk.alias]
+
+
+def test_objects_that_lack_a_property_of_the_template_are_counted_by_adopt_and_by_fill(walk: Walk) -> None:
+    for number in range(3):
+        walk.application.patch(walk.table, uid(number), {"team": None})
+    source = Source(table=walk.table, key=(), text="{body}{team}", vector="")
+    found = adopt(walk.store, walk.alias, source=source, encoder=UNKNOWN, encoders=encoder)
+    assert [one for one in found.notices if one.startswith("3 rows have a vector and no text by this expression")]
+    walk.opened()
+    assert walk.filled().figures["without_text"] == 3
 
 
 def test_an_alias_that_somebody_moved_elsewhere_is_said_to_be(walk: Walk) -> None:

@@ -100,10 +100,14 @@ def load(
 
 def known(realm: Realm, name: str) -> Known:
     """As ``load``, for what needs the ledger as well; Unfit where the alias is kept by another ledger than this one."""
-    found = load(realm.connection, realm.control, name)
-    if found.row.ledger != realm.ledger.identity:
+    return kept(realm.ledger, load(realm.connection, realm.control, name))
+
+
+def kept(ledger: Ledger, found: Known) -> Known:
+    """What was found, if this is the ledger that it is kept in; else Unfit."""
+    if found.row.ledger != ledger.identity:
         raise Unfit(
-            f"what is owed for {name!r} is kept in another ledger than {realm.ledger.where}",
+            f"what is owed for {found.row.name!r} is kept in another ledger than {ledger.where}",
             remedy="name the ledger with which it was adopted: ?journal=PATH or ?journal=postgresql://…",
         )
     return found

@@ -23,7 +23,7 @@ from transvase.core.errors import StoreFailed, TransvaseError
 from transvase.core.figures import Reads
 from transvase.core.ports import Alias
 
-from .aliases import CHANGED, load, named_here
+from .aliases import CHANGED, Known, load, named_here
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -58,12 +58,16 @@ class Watch:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    def known(self, alias: str) -> Known:
+        """The alias as it is now, with the row that is kept of it."""
+        asked = time.monotonic()
+        found = load(self._connection, self._control, alias)
+        self._seen[alias] = found.alias, asked
+        return found
+
     def fresh(self, alias: str) -> Alias:
         """The alias as it is now."""
-        asked = time.monotonic()
-        found = load(self._connection, self._control, alias).alias
-        self._seen[alias] = found, asked
-        return found
+        return self.known(alias).alias
 
     def recent(self, alias: str) -> Alias:
         """The alias as it was a moment ago."""
