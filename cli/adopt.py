@@ -10,7 +10,7 @@ from transvase.migrations.agreement import SAMPLE
 from .options import alias_argument, json_option, sample_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import enc_as_kept, encoders, opened
+from .wiring import enc_as_kept, encoders, patiently
 
 
 @click.command()
@@ -36,8 +36,12 @@ def command(
     """
     columns = tuple(column.strip() for column in key.split(",")) if key.strip() else ()
     source = Source(table=table, key=columns, text=text, vector=vector)
-    with opened(url) as store, progress_to_stderr() as progress:
-        found = adopt(
-            store, alias, source=source, encoder=enc_as_kept(encoder), encoders=encoders(), sample=sample, progress=progress
+    with progress_to_stderr() as progress:
+        found = patiently(
+            url,
+            lambda store: adopt(
+                store, alias, source=source, encoder=enc_as_kept(encoder), encoders=encoders(), sample=sample, progress=progress
+            ),
+            progress=progress,
         )
     emit(found.as_json(), as_json)

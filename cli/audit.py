@@ -9,7 +9,7 @@ from transvase.migrations.audit import audit
 from .options import alias_argument, json_option, sample_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import encoders, opened
+from .wiring import encoders, patiently
 
 
 @click.command()
@@ -20,6 +20,10 @@ from .wiring import encoders, opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, sample: int, seed: int | None, as_json: bool) -> None:
     """Encode a sample of ALIAS again: which vectors are foreign, stale, missing or zero."""
-    with opened(url) as store, progress_to_stderr() as progress:
-        found = audit(store, alias, encoders=encoders(), sample=sample, seed=seed, progress=progress)
+    with progress_to_stderr() as progress:
+        found = patiently(
+            url,
+            lambda store: audit(store, alias, encoders=encoders(), sample=sample, seed=seed, progress=progress),
+            progress=progress,
+        )
     emit(found.as_json(), as_json)

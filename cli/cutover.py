@@ -8,7 +8,7 @@ from transvase.migrations.cutover import cutover
 from .options import alias_argument, allow_owed_option, json_option, wait_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import encoders, opened
+from .wiring import encoders, patiently
 
 
 @click.command()
@@ -19,6 +19,10 @@ from .wiring import encoders, opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, allow_owed: int, wait_s: float, as_json: bool) -> None:
     """Make ALIAS name the target, in one step, on a verdict that still holds. A refused cutover stays refused."""
-    with opened(url) as store, progress_to_stderr() as progress:
-        outcome = cutover(store, alias, encoders=encoders(), allow_owed=allow_owed, deadline_s=wait_s, progress=progress)
+    with progress_to_stderr() as progress:
+        outcome = patiently(
+            url,
+            lambda store: cutover(store, alias, encoders=encoders(), allow_owed=allow_owed, deadline_s=wait_s, progress=progress),
+            progress=progress,
+        )
     emit(outcome.as_json(), as_json)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 from transvase.core.migration import Phase
+from transvase.core.ports import Store
 from transvase.migrations.migrate import ROAD, migrate
+from transvase.migrations.runner import Outcome
 
 from .options import alias_argument, allow_owed_option, derive_option, json_option, to_option, wait_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import derivations, encoders, opened
+from .wiring import derivations, encoders, patiently
 
 
 @click.command()
@@ -28,17 +30,21 @@ def command(
 
     Never cuts over unless told `--until live`.
     """
-    with opened(url) as store, progress_to_stderr() as progress:
-        outcome = migrate(
-            store,
-            alias,
-            encoders=encoders(),
-            to=to,
-            until=Phase(until),
-            allow_owed=allow_owed,
-            deadline_s=wait_s,
-            derivations=derivations if derive else None,
-            progress=progress,
-            report=lambda sentence: click.echo(f"transvase: {sentence}", err=True),
-        )
+    with progress_to_stderr() as progress:
+
+        def step(store: Store) -> Outcome:
+            return migrate(
+                store,
+                alias,
+                encoders=encoders(),
+                to=to,
+                until=Phase(until),
+                allow_owed=allow_owed,
+                deadline_s=wait_s,
+                derivations=derivations if derive else None,
+                progress=progress,
+                report=lambda sentence: click.echo(f"transvase: {sentence}", err=True),
+            )
+
+        outcome = patiently(url, step, progress=progress)
     emit(outcome.as_json(), as_json)

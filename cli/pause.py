@@ -7,7 +7,7 @@ from transvase.migrations.pause import pause
 
 from .options import alias_argument, json_option
 from .output import emit
-from .wiring import opened
+from .wiring import patiently
 
 
 @click.command()
@@ -16,6 +16,5 @@ from .wiring import opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, as_json: bool) -> None:
     """Hold the fill of ALIAS back until `resume`; writes go on being captured and paid."""
-    with opened(url) as store:
-        migration = pause(store, alias)
+    migration = patiently(url, lambda store: pause(store, alias))
     emit({"alias": alias, "phase": str(migration.phase), "paused": migration.paused}, as_json)

@@ -11,7 +11,7 @@ from transvase.migrations.plan import Plan, plan
 from .options import alias_argument, json_option, to_option
 from .output import emit, facts, rows
 from .progress import progress_to_stderr
-from .wiring import derivations, encoders, opened
+from .wiring import derivations, encoders, patiently
 
 
 @click.command()
@@ -21,8 +21,12 @@ from .wiring import derivations, encoders, opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, to: str, as_json: bool) -> None:
     """Say what moving ALIAS to ENC costs, locks and meets; nothing is changed. Exit status 1 if it would be refused."""
-    with opened(url) as store, progress_to_stderr() as progress:
-        found = plan(store, alias, to=to, encoders=encoders(), derivations=derivations, progress=progress)
+    with progress_to_stderr() as progress:
+        found = patiently(
+            url,
+            lambda store: plan(store, alias, to=to, encoders=encoders(), derivations=derivations, progress=progress),
+            progress=progress,
+        )
     emit(found.as_json(), as_json, shown=_shown(found))
     if found.refusals:
         raise NotReady("open", "; ".join(found.refusals))

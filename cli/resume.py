@@ -7,7 +7,7 @@ from transvase.migrations.pause import resume
 
 from .options import alias_argument, json_option
 from .output import emit
-from .wiring import opened
+from .wiring import patiently
 
 
 @click.command()
@@ -16,6 +16,5 @@ from .wiring import opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, as_json: bool) -> None:
     """Let the fill of ALIAS go on."""
-    with opened(url) as store:
-        migration = resume(store, alias)
+    migration = patiently(url, lambda store: resume(store, alias))
     emit({"alias": alias, "phase": str(migration.phase), "paused": migration.paused}, as_json)

@@ -8,7 +8,7 @@ from transvase.migrations.retire import retire
 from .options import alias_argument, json_option, quiet_option
 from .output import emit
 from .progress import progress_to_stderr
-from .wiring import opened
+from .wiring import patiently
 
 
 @click.command()
@@ -22,6 +22,10 @@ from .wiring import opened
 @click.pass_obj
 def command(url: str | None, *, alias: str, drop: bool, take_name: bool, quiet_s: float | None, as_json: bool) -> None:
     """End the old side of ALIAS; there is no way back. Says how often it was read since the cutover, and when last."""
-    with opened(url) as store, progress_to_stderr() as progress:
-        outcome = retire(store, alias, drop=drop, take_name=take_name, quiet_s=quiet_s, progress=progress)
+    with progress_to_stderr() as progress:
+        outcome = patiently(
+            url,
+            lambda store: retire(store, alias, drop=drop, take_name=take_name, quiet_s=quiet_s, progress=progress),
+            progress=progress,
+        )
     emit(outcome.as_json(), as_json)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 from transvase.core.errors import BadValue
-from transvase.core.retriever import Retriever
+from transvase.core.ports import Store
+from transvase.core.retriever import Found, Retriever
 
 from .options import alias_argument, json_option
 from .output import emit, rows
-from .wiring import encoders, opened
+from .wiring import encoders, patiently
 
 
 @click.command()
@@ -23,8 +24,13 @@ def command(
     url: str | None, *, alias: str, text: str, k: int, where: tuple[str, ...], lexical: float | None, as_json: bool
 ) -> None:
     """Search ALIAS for TEXT, through the index that is live."""
-    with opened(url) as store, Retriever(store, alias, encoders=encoders()) as retriever:
-        found = retriever.answer(text, k, where=dict(map(_condition, where)), lexical=lexical)
+    wanted = dict(map(_condition, where))
+
+    def answered(store: Store) -> Found:
+        with Retriever(store, alias, encoders=encoders()) as retriever:
+            return retriever.answer(text, k, where=wanted, lexical=lexical)
+
+    found = patiently(url, answered)
     hits = [
         {"key": [part if isinstance(part, int) else str(part) for part in hit.key], "score": hit.score, "text": hit.text}
         for hit in found.hits

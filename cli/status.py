@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from transvase.migrations.status import Status, status
 
 from .options import alias_argument, json_option
 from .output import emit, facts, say
-from .wiring import opened
+from .wiring import patiently
 
 _EVERY_S: Final = 2.0
 
@@ -27,14 +27,11 @@ def command(url: str | None, *, alias: str, watch: bool, as_json: bool) -> None:
     """Show where ALIAS stands: phase, both sides, rows, what is owed, rate, time left, and what throttles it."""
     if watch and as_json:
         raise click.UsageError("--watch is for people and --json is one object: use one of them")
-    with opened(url) as store:
-        if watch:
-            _watch(store, alias)
-        found = status(store, alias)
+    found = patiently(url, lambda store: _watch(store, alias) if watch else status(store, alias))
     emit(found.as_json(), as_json, shown=_shown(found))
 
 
-def _watch(store: Store, alias: str) -> None:
+def _watch(store: Store, alias: str) -> NoReturn:
     while True:
         click.clear()
         say(_shown(status(store, alias)))

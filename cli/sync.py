@@ -6,10 +6,12 @@ import threading
 from typing import Final
 
 import click
+from transvase.migrations.beginning import Beginning
 from transvase.migrations.sync import Worker
 
 from .options import alias_argument, json_option
 from .output import emit
+from .progress import Lines
 from .wiring import encoders, opened
 
 _ONCE_S: Final = 3600.0
@@ -23,11 +25,12 @@ _ONCE_S: Final = 3600.0
 @click.pass_obj
 def command(url: str | None, *, alias: str, once: bool, as_json: bool) -> None:
     """Pay the outbox of ALIAS, for the live index and the one kept beside it, until interrupted."""
-    with opened(url) as store:
-        store.alias(alias)
+    beginning = Beginning(Lines())
+    with opened(url, beginning=beginning) as store:
+        beginning.through(lambda: store.alias(alias))
         worker = Worker(store, alias, encoders(), report=lambda sentence: click.echo(f"transvase: {sentence}", err=True))
         if once:
-            store.outbox(alias).beat()
+            beginning.through(store.outbox(alias).beat)
             worker.pay_up(deadline_s=_ONCE_S)
         else:
             _serve(worker)

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from transvase.core.connect import connect
 from transvase.core.encoders import load
 from transvase.core.encoders.derivation import Derivation, derivation_of
-from transvase.core.ports import Store
+from transvase.core.ports import Progress, Store
 from transvase.core.space import UNKNOWN
+from transvase.migrations.beginning import Beginning
 from transvase.migrations.encoding import shared
 from transvase.migrations.runner import Encoders
 
+from .progress import Lines
+
+T = TypeVar("T")
+
 
 @contextmanager
-def opened(url: str | None) -> Iterator[Store]:
-    """The store at ``url``, closed afterwards; BadValue without a URL."""
-    store = connect(url)
+def opened(url: str | None, *, beginning: Beginning) -> Iterator[Store]:
+    """The store at ``url``, closed afterwards; BadValue without a URL. One that asks to wait is waited for."""
+    store = beginning.through(lambda: connect(url))
     try:
         yield store
     finally:
         store.close()
+
+
+def patiently(url: str | None, command: Callable[[Store], T], *, progress: Progress | None = None) -> T:
+    """What the command gives on the store at ``url``. Made anew while it may succeed later, for a minute from its beginning."""
+    beginning = Beginning(progress or Lines())
+    with opened(url, beginning=beginning) as store:
+        return beginning.through(lambda: command(store))
 
 
 @cache

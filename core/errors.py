@@ -163,11 +163,14 @@ class StoreFailed(WorldFailed):
     """The database refused, broke or went away.
 
     ``passing``: the same call may succeed later, in the same session and without anybody's doing. ``after_s``: so many seconds
-    from now at the earliest, where the store says so.
+    from now at the earliest, where the store says so. ``anew``: that, or at least the whole command may succeed later when it is
+    made once more, with a session and locks of its own.
     """
 
-    def __init__(self, what: str, *, code: str | None = None, passing: bool = False, after_s: float | None = None) -> None:
-        self.what, self.code, self.passing, self.after_s = what, code, passing, after_s
+    def __init__(
+        self, what: str, *, code: str | None = None, passing: bool = False, anew: bool = False, after_s: float | None = None
+    ) -> None:
+        self.what, self.code, self.passing, self.anew, self.after_s = what, code, passing, passing or anew, after_s
         super().__init__(f"{what}" + (f" [{code}]" if code else ""))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from transvase.core.errors import BadValue, NotReady
 from transvase.core.migration import Migration, Move, Phase
 from transvase.core.ports import Progress, Store
 
+from .beginning import Beginning
 from .cutover import cut_over, lapse
 from .derive import Derivations, way
 from .fill import filled
@@ -58,11 +60,21 @@ def migrate(
                     case Phase.SHADOWING:
                         filled(store, alias, encoders=encoders, worker=worker, derivations=derivations, progress=progress)
                     case Phase.FILLED:
-                        _prove(store, alias, encoders, worker=worker, progress=progress)
+                        _begun(progress, lambda: _prove(store, alias, encoders, worker=worker, progress=progress))
                     case _:
-                        cut_over(store, alias, worker=worker, allow_owed=allow_owed, deadline_s=deadline_s, progress=progress)
+                        _begun(
+                            progress,
+                            lambda: cut_over(
+                                store, alias, worker=worker, allow_owed=allow_owed, deadline_s=deadline_s, progress=progress
+                            ),
+                        )
                 migration = _now(store, alias) or migration
     return Outcome(migration, {"paid_meanwhile": worker.paid})
+
+
+def _begun(progress: Progress, step: Callable[[], object]) -> None:
+    """Make a step that comes after hours, perhaps; like a command's beginning, but that the alias is held."""
+    Beginning(progress, holding=True).through(step)
 
 
 def _now(store: Store, alias: str) -> Migration | None:

@@ -32,12 +32,16 @@ class No:
 
 @dataclass
 class Gate:
-    """The proxy's ports, what it says to everybody now (None: it hands on), and how often it has said no."""
+    """The proxy's ports, what it says to everybody now (None: it hands on), and how often it has said no.
+
+    It opens by itself when it has said no ``opens_after`` times.
+    """
 
     rest: int = 0
     grpc: int = 0
     no: No | None = None
     noes: int = 0
+    opens_after: int | None = None
 
     @property
     def url(self) -> str:
@@ -47,6 +51,8 @@ class Gate:
     def refusing(self) -> No | None:
         """What is to be said now, counted; silence is kept here."""
         no = self.no
+        if no is not None and self.noes == self.opens_after:
+            no = self.no = None
         if no is not None:
             self.noes += 1
             time.sleep(no.silent_s)

@@ -77,6 +77,7 @@ def postgres_translated(where: str, doing: str) -> Iterator[None]:
 
 
 def _of_postgres(error: Exception, where: str, doing: str) -> TransvaseError:
+    import psycopg
     from psycopg import errors
 
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -90,4 +91,6 @@ def _of_postgres(error: Exception, where: str, doing: str) -> TransvaseError:
             what = f"the disk of the ledger {where} is full: nothing was written while {doing}"
         case _:
             what = f"the ledger {where} failed while {doing}: {said}"
-    return StoreFailed(what, code=getattr(error, "sqlstate", None))
+    code = getattr(error, "sqlstate", None)
+    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (code or "08").startswith(("08", "57P"))
+    return StoreFailed(what, code=code, anew=lost and doing != OPENING)

@@ -17,9 +17,9 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.sql import SQL, Composed
 from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool
-from transvase.core.errors import BadValue
+from transvase.core.errors import BadValue, StoreFailed
 
-from .failures import translated
+from .failures import first_contact, translated
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -121,8 +121,11 @@ class Connections:
             self._pool.check()
 
     def try_out(self) -> None:
-        """Connect once and at once, so that a wrong URL is told in a second and not after the pool's patience."""
-        self.alone().close()
+        """Connect once and at once, so that a wrong URL is told in a second and not after anybody's patience."""
+        try:
+            self.alone().close()
+        except StoreFailed as error:
+            raise first_contact(error) from error
 
     def close(self) -> None:
         """Close every connection that is not in use."""

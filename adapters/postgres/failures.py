@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,12 @@ LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg_pool.PoolTimeo
 
 PASSING = (errors.DeadlockDetected, errors.SerializationFailure, errors.TooManyConnections)
 """What the same statement may escape later. Not a connection that is gone: the operator's lock went with it."""
+
+ASKS_TO_WAIT = re.compile(
+    r"the database system is (starting up|shutting down|in recovery mode|not yet accepting connections)"
+    r"|too many clients already|remaining connection slots"
+)
+"""What a server that is there says to whoever connects; the driver gives no code with it."""
 
 FAILED = (
     (errors.DiskFull, "the database's disk is full"),
@@ -56,7 +63,18 @@ def translation(error: Exception, doing: str) -> TransvaseError:
         case psycopg.DataError() if code is None:  # the driver's own: the value never reached the server
             return BadValue("the value given for", doing, why=said)
     what = next((words for kind, words in FAILED if isinstance(error, kind)), "the database refused")
-    return StoreFailed(f"{what} while {doing}: {said}", code=code, passing=isinstance(error, PASSING))
+    return StoreFailed(f"{what} while {doing}: {said}", code=code, passing=isinstance(error, PASSING), anew=_anew(error))
+
+
+def first_contact(error: StoreFailed) -> StoreFailed:
+    """The same of a connection that was the first: nothing is known of its address but what a server answered there."""
+    return error if ASKS_TO_WAIT.search(error.what) else StoreFailed(error.what, code=error.code)
+
+
+def _anew(error: Exception) -> bool:
+    """True where a session has gone that another one may take the place of, once the server has been started again."""
+    code = getattr(error, "sqlstate", None)
+    return isinstance(error, LOST) and (code is None or code.startswith(("08", "57P")))
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,8 @@ import scenery
 from psycopg import sql
 from scenery import Connection, Ground
 from transvase.adapters.postgres import PostgresStore
+from transvase.cli import wiring
+from transvase.cli.main import main
 from transvase.core.connect import connect
 from transvase.core.errors import TransvaseError, WorldFailed
 from transvase.core.migration import Phase
@@ -290,3 +292,33 @@ def settled(session: Connection) -> None:
             return
         time.sleep(0.1)
     raise TransvaseError("nobody pays")
+
+
+@pytest.mark.story
+def test_a_command_waits_for_a_server_that_is_started_again_and_not_for_one_that_was_never_there(
+    power: Power, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server goes after the command's first contact: it says so, and goes on. A first contact is refused at once."""
+    gone = threading.Event()
+
+    def gone_then(url: str | None) -> Any:
+        made = connect(url)
+        made._connections._pool.timeout = 1.0
+        power.cut()
+        gone.set()
+        return made
+
+    monkeypatch.setattr(wiring, "load", scenery.encoder)
+    wiring.encoders.cache_clear()
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(wiring, "connect", gone_then)
+        opening = pool.submit(main, ["--store", power.url, "open", "docs", "--to", "new/16"])
+        assert gone.wait(WAIT_S)
+        monkeypatch.setattr(wiring, "connect", connect)
+        assert main(["--store", power.url, "status", "docs"]) == 3
+        assert not opening.done()
+        power.back()
+        assert opening.result(WAIT_S) == 0
+    assert "waiting: " in capsys.readouterr().err
+    assert patiently(lambda: status(store, "docs").phase) is Phase.SHADOWING
+    wiring.encoders.cache_clear()

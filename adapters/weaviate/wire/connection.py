@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from transvase.core.errors import TransvaseError, Unfit
+from transvase.core.errors import StoreFailed, TransvaseError, Unfit
 from weaviate.proto.v1 import batch_delete_pb2, batch_pb2, search_get_pb2
 
 from .address import Address
@@ -183,11 +183,16 @@ class Connection:
 
 
 def connected(address: Address, credentials: Credentials | None = None) -> Connection:
-    """A connection that was tried out; nothing is left open when it fails."""
+    """A connection that was tried out; nothing is left open when it fails.
+
+    What was not answered passes by nobody's doing, as far as we know: it may be a mistake in the address.
+    """
     connection = Connection(address, credentials)
     try:
         connection.try_out()
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, StoreFailed) and kind_of(error) in SILENT:
+            raise StoreFailed(error.what, code=error.code) from error
         raise
     return connection
