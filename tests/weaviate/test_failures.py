@@ -186,6 +186,33 @@ def test_what_is_there_already_and_what_a_reference_misses(connection: Connectio
     assert kind_of(raised(lambda: connection.rest("PATCH", f"/objects/{first}/{away['id']}", body=away))) is Kind.MISSING
 
 
+def test_a_reference_that_leads_nowhere_is_told_from_an_object_that_has_no_collection_or_tenant(
+    connection: Connection, make: Callable[..., str]
+) -> None:
+    shared = {"multiTenancyConfig": {"enabled": True}}
+    plain, parted = make(), make(**shared)
+    source = make(properties=[{"name": "to", "dataType": [plain]}, {"name": "too", "dataType": [parted]}], **shared)
+    for name in (source, parted):
+        connection.rest("POST", f"/schema/{name}/tenants", body=[{"name": "ada"}])
+    connection.rest("POST", f"/schema/{source}/tenants", body=[{"name": "bob"}])
+    for tenant in ("ada", "bob"):
+        connection.rest("POST", "/objects", body=body(source, tenant=tenant))
+
+    def told(name: str, prop: str, to: str, tenant: str) -> Kind:
+        uuid = body("")["id"]
+        line = {"from": f"weaviate://localhost/{name}/{uuid}/{prop}", "to": f"weaviate://localhost/{to}/{uuid}", "tenant": tenant}
+        (one,) = connection.rest("POST", "/batch/references", body=[line])
+        (error,) = one["result"]["errors"]["error"]
+        return kind_said(error["message"])
+
+    assert told(source, "to", plain, "ada") is Kind.DANGLING
+    assert [told(source, "too", parted, tenant) for tenant in ("ada", "bob")] == [Kind.DANGLING] * 2
+    assert told(source, "to", plain, "nobody") is Kind.NO_TENANT
+    connection.rest("DELETE", f"/schema/{plain}")
+    assert told(source, "to", plain, "ada") is Kind.DANGLING
+    assert told(plain, "to", parted, "ada") is not Kind.DANGLING
+
+
 def test_who_is_not_known_or_not_allowed_is_told_what_to_do(guarded: Guarded) -> None:
     for key in ("", "wrong"):
         for call in (lambda c: c.rest("GET", "/meta"), lambda c: c.search(page("Docs")), Connection.try_out):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from .schema import all_schemas
@@ -15,6 +16,11 @@ def aliases_naming(connection: Connection, site: str) -> list[str]:
     """The aliases that name the collection, those that this user may see, in order."""
     answer = connection.rest("GET", f"/aliases?{urlencode({'class': site})}", doing="listing aliases") or {}
     return sorted(str(one["alias"]) for one in answer.get("aliases") or () if one["class"] == site)
+
+
+def references_of(raw: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The properties of a collection that refer, each with the collections that it may refer to."""
+    return {one["name"]: list(one["dataType"]) for one in raw.get("properties") or () if one["dataType"][0][:1].isupper()}
 
 
 def references_to(connection: Connection, site: str) -> list[str]:

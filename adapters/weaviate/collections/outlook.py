@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from transvase.adapters.weaviate.wire.majority import enough
+from transvase.core.errors import Unfit
 from transvase.core.ports import Alias, Declaration, Outlook
 
 from . import rights
 from .activity import Activity
 from .control import Control
-from .leading import aliases_naming, references_to
+from .leading import aliases_naming, references_of, references_to
 from .names import canonical
-from .schema import DEFAULT, WIDEST, Raw, VectorKind, schema_of, tenanted, vector_kind, vector_kinds
+from .schema import DEFAULT, WIDEST, Raw, VectorKind, schema_found, schema_of, tenanted, vector_kind, vector_kinds
 from .shape import shaped
 from .tenants import Tenants, listed
 
@@ -47,7 +48,7 @@ def outlook(connection: Connection, alias: Alias, target: Declaration) -> Outloo
         index_bytes=0 if shared else records * (target.width * 4 + int(_neighbours(raw, kind) * _EDGE_BYTES)),
         locks=(),
         warnings=tuple(_warnings(connection, alias, target, raw=raw, statuses=statuses, also=also)),
-        refusals=(*_refusals(alias, target, nodes), *lacking),
+        refusals=(*_refusals(alias, target, nodes), *(() if shared else _leading_nowhere(connection, raw)), *lacking),
     )
 
 
@@ -77,6 +78,7 @@ def _warnings(
         yield from _copying(raw, vector_kind(raw, alias.source.vector))
         yield from _wall(alias, target, raw=raw, statuses=statuses)
         yield from _pointing_here(connection, alias, also=also)
+        yield from _pointing_away(raw)
     yield from _copies(connection, raw)
     yield from _rights(connection, alias, target, raw)
 
@@ -148,6 +150,34 @@ def _pointing_here(connection: Connection, alias: Alias, *, also: Sequence[str])
     others = [name for name in aliases_naming(connection, site) if name not in ours]
     if others:
         yield f"other aliases name {site} and are not moved: {listed(others)}"
+
+
+def _pointing_away(raw: Raw) -> Iterator[str]:
+    """Where references lead that the server may not take again."""
+    to = sorted(kind for kinds in references_of(raw).values() for kind in kinds if kind != raw["class"])
+    if to and tenanted(raw):
+        yield (
+            "within a tenant the server takes no reference to what is not there any more: those to objects that were deleted "
+            f"from {listed(list(dict.fromkeys(to)))} stay behind, and `prove` names them"
+        )
+
+
+def _leading_nowhere(connection: Connection, raw: Raw) -> Iterator[str]:
+    """Properties that no new collection can have, while what they refer to is gone."""
+    for name, kinds in references_of(raw).items():
+        for kind in kinds:
+            if _seen_to_be_gone(connection, kind):
+                yield (
+                    f"{raw['class']}.{name} refers to the collection {kind}, which is not there, and the server makes no such "
+                    f"property anew: make an empty collection {kind} for the time of the migration"
+                )
+
+
+def _seen_to_be_gone(connection: Connection, name: str) -> bool:
+    try:
+        return schema_found(connection, name) is None
+    except Unfit:  # this user may not look
+        return False
 
 
 def _rights(connection: Connection, alias: Alias, target: Declaration, raw: Raw) -> Iterator[str]:

@@ -18,6 +18,7 @@ from transvase.core.record import Key, Record, digest_of
 from transvase.core.space import Vectors
 
 from .cargo import Vector, same
+from .dangling import evened, reached
 from .reading import Seen
 from .setting import Setting
 from .texts import cargo_of, expression
@@ -74,7 +75,7 @@ class Filling:
         setting, declaration = self.setting, self.declaration
         live, keys = setting.look().live.site, [record.key for record in records]
         now = setting.fetch(live, setting.lens(vector=False), keys)
-        held = setting.fetch(declaration.site, setting.lens(), keys)
+        held, _ = evened(setting, setting.fetch(declaration.site, setting.lens(), keys), now, site=declaration.site, at=live)
         read = expression(setting.look().source.text, setting.shape(live))
         chosen = []
         for record in records:
@@ -92,7 +93,7 @@ class Filling:
         moving = setting.look().source.vector
         for tenant in setting.each(sorted({one.tenant for one in objects}), site):
             some = [one for one in objects if one.tenant == tenant]
-            with setting.awake(site, tenant):
+            with setting.awake(site, tenant), reached(setting, target, some):
                 put_whole(
                     setting.connection,
                     target,

@@ -17,6 +17,7 @@ from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
+from .dangling import Lacking, unwritten
 from .described import Described
 from .filling import Filling, fitting
 from .nearest import nearest
@@ -142,10 +143,10 @@ class WeaviateIndex:
         uneven: dict[Key, int] = {}
         setting, tally = self._setting, Tally(uneven=uneven)
         sides = _sides(self._setting, self._declaration, deep=deep)
-        suspected = [key for key, _ in faults(sides, tally)]
+        suspected, lacking = [key for key, _ in faults(sides, tally)], Lacking()
         watched = setting.ledger.watch(setting.alias)
         try:
-            wrong = dict(again(sides, suspected))
+            wrong = dict(again(sides, suspected, lacking))
             moving = setting.ledger.since(setting.alias, watched, among=list(wrong), site=sides.site) if wrong else set()
         finally:
             setting.ledger.unwatch(setting.alias, watched)
@@ -156,7 +157,7 @@ class WeaviateIndex:
             held=tally.held - sum(more for key, more in uneven.items() if key not in lost),
             owed=setting.ledger.owed(setting.alias),
             examples=tuple(sorted(lost))[:EXAMPLES],
-            remarks=remarks(setting, sides.site, tally) if deep else (),
+            remarks=(*remarks(setting, sides.site, tally), *unwritten(sides.site, lacking)) if deep else (),
             **counts,
         )
 

@@ -13,6 +13,7 @@ from transvase.core.record import Key, digest_of
 from transvase.core.space import FLOOR
 
 from .cargo import Vector, same
+from .dangling import evened, reached
 from .newest import Held, truths
 from .reading import Seen
 from .setting import Setting
@@ -46,7 +47,8 @@ def read_now(setting: Setting, sites: Iterable[str], keys: Sequence[Key]) -> Now
     alias = setting.look()
     everywhere = dict.fromkeys([*sites, *(side.site for side in (alias.live, alias.shadow) if side is not None)])
     held = {site: setting.fetch(site, setting.lens(), keys) for site in everywhere}
-    return Now(truths(setting, keys, held), held)
+    truth = truths(setting, keys, held)
+    return Now(truth, _evened(setting, truth, held))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +104,8 @@ class Paying:
 
     def again(self) -> Held:
         """Every site once more."""
-        keys = list(self.now.truth)
-        return {site: self.setting.fetch(site, self.setting.lens(), keys) for site in self.now.held}
+        keys, setting = list(self.now.truth), self.setting
+        return _evened(setting, self.now.truth, {site: setting.fetch(site, setting.lens(), keys) for site in self.now.held})
 
     def _wanted(self, site: str, newest: Seen) -> Seen | None:
         """The object as it should be; None where its vector was not brought, or is that of another text."""
@@ -123,7 +125,7 @@ class Paying:
                 Tenants(setting.connection, source).mirrored(Tenants(setting.connection, site))
             for tenant in tenants:
                 some = [one for one in mine if one.tenant == tenant]
-                with setting.awake(site, tenant):
+                with setting.awake(site, tenant), reached(setting, shape, some):
                     stood_in = put_whole(
                         setting.connection,
                         shape,
@@ -145,6 +147,14 @@ class Paying:
     @property
     def _moving(self) -> str:
         return self.setting.look().source.vector
+
+
+def _evened(setting: Setting, truth: Mapping[Key, str], held: Held) -> Held:
+    """What every site holds, as if none lacked a reference that leads to nothing, where the server does not take it."""
+    for at in sorted(set(truth.values())):
+        newest = {key: one for key, one in held[at].items() if truth[key] == at}
+        held = {site: some if site == at else evened(setting, some, newest, site=site, at=at)[0] for site, some in held.items()}
+    return held
 
 
 def near(one: Vector | None, other: Vector | None, *, metric: str) -> bool:

@@ -16,6 +16,7 @@ from transvase.adapters.ledger import Mark
 from transvase.core.record import Key
 
 from .cargo import Vector, same
+from .dangling import Lacking, evened
 from .reading import Lens, Seen
 from .setting import Setting
 from .texts import Reading, expression
@@ -126,13 +127,21 @@ def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
             yield key, wrong
 
 
-def again(sides: Sides, keys: Sequence[Key]) -> Iterator[tuple[Key, Fault]]:
-    """What is still wrong with these keys, both sides being read once more."""
+def again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None = None) -> Iterator[tuple[Key, Fault]]:
+    """What is still wrong with these keys, both sides being read once more.
+
+    What lacks nothing but references that lead to nothing is not wrong: it is put into ``lacking``, where that is given.
+    """
     read = expression(sides.text, sides.setting.shape(sides.live))
     for start in range(0, len(keys), TOGETHER):
         some = keys[start : start + TOGETHER]
         live = sides.setting.fetch(sides.live, _lens(sides), some)
-        held = live if sides.alone else sides.setting.fetch(sides.site, _lens(sides), some)
+        held = live
+        if not sides.alone:
+            held = sides.setting.fetch(sides.site, _lens(sides), some)
+            held, without = evened(sides.setting, held, live, site=sides.site, at=sides.live)
+            if lacking is not None:
+                lacking.update(without)
         for key in some:
             wrong = fault(live.get(key), held.get(key), read=read, sides=sides)
             if wrong is not None:

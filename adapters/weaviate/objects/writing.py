@@ -3,8 +3,9 @@
 A batch overwrites: what it does not name (another vector, say) is gone afterwards. So an object travels with all its cargo.
 Only ``restamp`` changes one thing and leaves the rest to whoever writes it meanwhile. References follow in a request of their
 own: with an object the server takes none to what is not there (yet, or any more), and alone it takes every one, but within a
-tenant. There something has to stand in for what a reference leads to, until that comes or is seen to be gone. A batch for a
-collection that is gone makes it anew, of a schema that the server guesses: look at its shape just before.
+tenant. There something has to stand in for what a reference leads to, until that comes or is seen to be gone; what is gone from
+another collection has no reference in the copy (``dangling``). A batch for a collection that is gone makes it anew, of a schema
+that the server guesses: look at its shape just before.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 from transvase.adapters.weaviate.collections.shape import Shape, shape_of
-from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal, retrying
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, kind_said, refusal, retrying
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, batch_pb2
@@ -74,7 +75,8 @@ def put_whole(
     It is waited for in silence, ``budget_s`` at most: who has more patience says why, and calls again.
 
     With ``stand_ins`` references within a tenant to what is not there lead to objects without anything, which are made for it.
-    Returned are the keys of these: one that nobody writes over is too much.
+    Returned are the keys of these: one that nobody writes over is too much. A reference that leads to nothing even so, and that
+    the server does not take, is left out; whoever compares finds it (``dangling``).
 
     It returns when the vectors would be found again after a power cut too.
     """
@@ -89,7 +91,7 @@ def put_whole(
             made.update(stood_in(connection, shape, leading))
             there = failed.keys() - {one.key for one in leading}
             failed = {key: failed[key] for key in there} | put(connection, shape, leading, moving=moving, width=width)
-            left = [one for one in left if one.key in failed]
+        left = [one for one in left if one.key in failed and not nowhere(failed[one.key])]
         for one in left[:1]:
             key = ", ".join(map(str, one.key))
             raise refusal(
@@ -100,6 +102,11 @@ def put_whole(
 
     retrying(f"writing into {shape.name}", send, budget_s=budget_s)
     return made
+
+
+def nowhere(why: str) -> bool:
+    """True where an object was written, and what its refused references lead to is all that is not there."""
+    return kind_said(why) is Kind.DANGLING
 
 
 def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
@@ -205,7 +212,9 @@ def _refer(connection: Connection, shape: Shape, objects: Sequence[Seen]) -> dic
         some = lines[begin : begin + REFERENCES_AT_ONCE]
         body = [line for _, line in some]
         told = connection.rest("POST", f"/batch/references{query_of(shape, '')}", body=body, index=shape.name)
-        failed.update((key, why) for (key, _), one in zip(some, told, strict=True) if (why := _refusal(one)))
+        for (key, _), one in zip(some, told, strict=True):
+            if (why := _refusal(one)) and (key not in failed or nowhere(failed[key])):  # what is worse is told
+                failed[key] = why
     return failed
 
 

@@ -60,6 +60,10 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.FORBIDDEN, r"forbidden action|insufficient permissions"),
         (Kind.STRANGER, r"anonymous access not enabled|invalid api key|unauthorized"),
         (
+            Kind.DANGLING,
+            r"invalid cref|^target: object \S+ not found for|^target: .*tenant not found|^target class \S+ not found in",
+        ),
+        (
             Kind.GONE,
             r"could not find class|which does not exist|class \S+ not found|target class \S+ does not exist|class not found",
         ),
@@ -73,7 +77,6 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.UNTIMED, r"Timestamps must be indexed"),
         (Kind.UNINDEXED, r"(Nullstate|Property length) must be indexed|requires inverted index|bucket for prop \S+ not found"),
         (Kind.EXISTS, r"already exists"),
-        (Kind.DANGLING, r"invalid cref"),
         (Kind.SIZE, r"message larger than max|trying to send message larger|request body too large"),
         (Kind.MODE, r"(read|write)-only mode is enabled|scale-out mode"),
         (Kind.STILL, r"store is read-only"),
