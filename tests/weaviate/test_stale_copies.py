@@ -97,6 +97,24 @@ def test_keys_are_fetched_from_a_majority_through_a_single_host_too(cluster: Seq
         assert found[keys[1]].cargo.properties["body"] == "edited while one was away"
 
 
+@pytest.mark.parametrize("kind", ["plain", "with a reference"])
+def test_through_a_single_host_a_walk_sees_what_was_edited_and_deleted_while_its_node_was_away(
+    cluster: Sequence[Node], tmp_path: Path, kind: str
+) -> None:
+    """As through a balancer. What was added meanwhile it does not see: a plan and a proof say that."""
+    with plotted(cluster[1], tmp_path, **COPIES) as plot:
+        site = plot.live.site
+        if kind != "plain":
+            reference = {"name": "to", "dataType": [site]}
+            plot.application.web.post(f"/v1/schema/{site}/properties", json=reference).raise_for_status()
+        keys = written(plot, cluster)
+        connection = opened(cluster[0])
+        found = {one.key: one for some in pages(connection, site, Lens(""), limit=3) for one in some}
+        connection.close()
+        assert sorted(found) == sorted(key for key in keys if key not in (keys[2], keys[8]))
+        assert found[keys[1]].cargo.properties["body"] == "edited while one was away"
+
+
 def test_a_host_that_is_away_is_done_without(cluster: Sequence[Node], tmp_path: Path) -> None:
     with plotted(cluster[1], tmp_path, **COPIES) as plot:
         keys = written(plot, cluster)
@@ -174,11 +192,14 @@ def test_writes_that_the_operators_own_node_missed_survive_a_cutover_and_a_rollb
     alike(walk, cluster)
 
 
-def test_a_plan_says_that_the_address_names_too_few_nodes(walk: Walk, cluster: Sequence[Node]) -> None:
+def test_a_plan_and_a_proof_say_that_the_address_names_too_few_nodes(walk: Walk, cluster: Sequence[Node]) -> None:
     walk.adopted()
     said = " ".join(plan(walk.store, walk.alias, to="new", encoders=encoder).warnings)
     assert "the URL names" not in said
     operator = connect(f"{cluster[0].url}&journal={walk.url.partition('&journal=')[2]}")
     said = " ".join(plan(operator, walk.alias, to="new", encoders=encoder).warnings)
-    operator.close()
     assert "the URL names 1 host" in said
+    live = walk.store.alias(walk.alias).live.name
+    assert "the URL names" not in str(walk.store.index(walk.alias, live).census().remarks)
+    assert "the URL names 1 host" in str(operator.index(walk.alias, live).census().remarks)
+    operator.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from transvase.adapters.weaviate.wire.majority import enough
+from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.errors import Unfit
 from transvase.core.ports import Alias, Declaration, Outlook
 
@@ -88,12 +88,8 @@ def _copies(connection: Connection, raw: Raw) -> Iterator[str]:
     name, copies = raw["class"], shaped(raw).copies
     if copies == 1:
         return
-    if not enough(connection, copies):
-        named = len(connection.each)
-        yield (
-            f"{name} has {copies} copies of each object, and the URL names {named} host{'s' if named > 1 else ''}: a walk sees "
-            "what one copy holds, and what its node missed while away only where Mirror wrote it; name every node in the URL"
-        )
+    if said := too_few(connection, name, copies):
+        yield said
     if (raw.get("replicationConfig") or {}).get("deletionStrategy") == _NO_RESOLUTION:
         yield (
             f"{name} has the deletionStrategy {_NO_RESOLUTION}: an object that was deleted while a node was away cannot be read "

@@ -9,6 +9,7 @@ from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
+from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
@@ -233,9 +234,13 @@ def parts(setting: Setting, site: str, *, asleep: bool) -> tuple[Mapping[str, ob
 
 
 def remarks(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
-    """What a walk over a collection with tenants has met: those that sleep, those that hold nothing."""
-    if not setting.shape(site).tenants:
-        return ()
+    """What a walk cannot see, and what one over a collection with tenants has met: those that sleep, those that hold nothing."""
+    shape = setting.shape(site)
+    unseen = too_few(setting.connection, site, shape.copies)
+    return (*([unseen] if unseen else []), *(_of_tenants(setting, site, tally) if shape.tenants else ()))
+
+
+def _of_tenants(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
     statuses = Tenants(setting.connection, site).statuses()
     asleep = [name for name, state in statuses.items() if state is not Activity.ACTIVE]
     bare = [name for name in statuses if name not in tally.tenants]

@@ -134,7 +134,10 @@ def picked(door: Door, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: st
 
 
 def _searched(door: Door, shape: Shape, request: Message) -> Sequence[Message]:
-    """What a search finds. A host that is asked for itself looks at its own copy; any other may mend what is older in its one."""
+    """What a search finds. A host that is asked for itself looks at its own copy.
+
+    Any other tells its own copy too, and mends what is older in it before it answers: the next search finds that as it is now.
+    """
     if shape.copies > 1:
         one, several = base_pb2.CONSISTENCY_LEVEL_ONE, base_pb2.CONSISTENCY_LEVEL_QUORUM
         request.consistency_level = one if isinstance(door, Line) else several

@@ -51,6 +51,17 @@ def enough(connection: Connection, copies: int) -> bool:
     return copies > 1 and len(connection.each) > 1 and len(connection.each) >= needed(connection, copies)
 
 
+def too_few(connection: Connection, name: str, copies: int) -> str:
+    """What a walk does not see where the address names too few hosts; empty where it names enough, or there is one copy."""
+    if copies == 1 or enough(connection, copies):
+        return ""
+    named = len(connection.each)
+    return (
+        f"{name} has {copies} copies of each object, and the URL names {named} host{'s' if named > 1 else ''}: a walk does "
+        "not see what was added past Mirror while the node that answers was away; name every node in the URL"
+    )
+
+
 def asked(connection: Connection, copies: int, ask: Callable[[Line, bool], T]) -> list[T]:
     """The answers of the hosts, of as many as are needed at least; for an address of which ``enough`` is true.
 
