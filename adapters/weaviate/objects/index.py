@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
@@ -25,7 +26,7 @@ from .nearest import nearest
 from .search import TENANT, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
-from .walking import Fault, Sides, Tally, again, faults, owed, walked
+from .walking import Fault, Tally, again, beside, faults, owed, walked
 
 EXAMPLES: Final = 5
 """How many offending keys a census names."""
@@ -96,7 +97,7 @@ class WeaviateIndex:
         """
         if not self._setting.ledger.capture(self._setting.alias).on:
             raise NotReady("fill", f"nothing can be owed to {self._declaration.name} before writes are captured")
-        sides = _sides(self._setting, self._declaration, deep=True)
+        sides = beside(self._setting, self._declaration, deep=True)
         begun = self._setting.clock()
         suspected = [key for key, _ in faults(sides, Tally())]
         added = sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
@@ -143,7 +144,7 @@ class WeaviateIndex:
         """
         uneven: dict[Key, int] = {}
         setting, tally = self._setting, Tally(uneven=uneven)
-        sides = _sides(self._setting, self._declaration, deep=deep)
+        sides = replace(beside(self._setting, self._declaration, deep=deep), own=frozenset())
         suspected, lacking = [key for key, _ in faults(sides, tally)], Lacking()
         watched = setting.ledger.watch(setting.alias)
         try:
@@ -247,19 +248,6 @@ def _of_tenants(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
     woken = f"{len(asleep)} of {len(statuses)} tenants sleep and were woken to be looked at: {listed(asleep)}"
     open_ = f"{len(bare)} tenants hold no object, and take a vector of any width after a restart until the worker's next beat"
     return (*([woken] if asleep else []), *([f"{open_}: {listed(bare)}"] if bare else []))
-
-
-def _sides(setting: Setting, declaration: Declaration, *, deep: bool) -> Sides:
-    """The index beside the side that is live just now."""
-    alias = setting.look()
-    return Sides(
-        setting=setting,
-        site=declaration.site,
-        live=alias.live.site,
-        width=declaration.width,
-        text=alias.source.text,
-        deep=deep,
-    )
 
 
 def _enough(k: int) -> None:

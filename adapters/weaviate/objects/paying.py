@@ -72,7 +72,7 @@ class Paying:
             if newest is None:
                 gone += [key] if there is not None else []
                 continue
-            wanted = self._wanted(site, newest)
+            wanted = self._wanted(site, newest, there)
             if wanted is not None and not _has(there, wanted, declaration):
                 self.written.add((site, key))
                 if self.now.truth[key] == site and wanted.vector is not None:
@@ -92,7 +92,7 @@ class Paying:
             return newest is None and before is None and there is None
         if there is None or not same(newest.cargo, before.cargo) or not same(newest.cargo, there.cargo):
             return False
-        wanted, declaration = self._wanted(site, newest), self.kept[site]
+        wanted, declaration = self._wanted(site, newest, there), self.kept[site]
         if wanted is None:  # nobody brought a vector: one that travelled with the same cargo is its own
             return self.now.truth[key] != site and ill(there.vector, width=declaration.width) is None
         return _has(there, wanted, declaration)
@@ -107,11 +107,17 @@ class Paying:
         keys, setting = list(self.now.truth), self.setting
         return _evened(setting, self.now.truth, {site: setting.fetch(site, setting.lens(), keys) for site in self.now.held})
 
-    def _wanted(self, site: str, newest: Seen) -> Seen | None:
-        """The object as it should be; None where its vector was not brought, or is that of another text."""
-        text = expression(self.setting.look().source.text, self.setting.shape(site))(newest.cargo.properties)
+    def _wanted(self, site: str, newest: Seen, there: Seen | None) -> Seen | None:
+        """The object as it should be; None where its vector was not brought, or is that of another text.
+
+        What the application gave a vector before we came, and has no text by the alias' expression, keeps it where it was.
+        """
+        read = expression(self.setting.look().source.text, self.setting.shape(site))
+        text = read(newest.cargo.properties)
         if text is None:
-            return newest.holding(None)
+            if there is None or self.now.truth[newest.key] == site or not self.kept[site].adopted:
+                return newest.holding(None)
+            return newest.holding(there.vector if read(there.cargo.properties) is None else None)
         digest, vector = self.brought.get(site, {}).get(newest.key, (None, None))
         return newest.holding(vector) if vector is not None and digest == digest_of(text) else None
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from transvase.adapters.ledger import Mark
+from transvase.core.declaration import Declaration
 from transvase.core.record import Key
 
 from .cargo import Vector, same
@@ -52,11 +53,27 @@ class Sides:
     text: str
     deep: bool = True
     """Read the vectors, those that move and the others."""
+    own: frozenset[str] = frozenset()
+    """Sites that are the application's own: a vector that has no text there is none of our making, and no fault to be mended."""
 
     @property
     def alone(self) -> bool:
         """True where the site is the live one: then only its vectors can be wrong."""
         return self.site == self.live
+
+
+def beside(setting: Setting, declaration: Declaration, *, deep: bool) -> Sides:
+    """The index beside the side that is live just now."""
+    alias = setting.look()
+    return Sides(
+        setting=setting,
+        site=declaration.site,
+        live=alias.live.site,
+        width=declaration.width,
+        text=alias.source.text,
+        deep=deep,
+        own=frozenset(one.site for one in (alias.live, alias.shadow) if one is not None and one.adopted),
+    )
 
 
 @dataclass(slots=True)
@@ -132,6 +149,10 @@ def again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None = None) -> 
 
     What lacks nothing but references that lead to nothing is not wrong: it is put into ``lacking``, where that is given.
     """
+    return ((key, wrong) for key, _, wrong in _again(sides, keys, lacking))
+
+
+def _again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None) -> Iterator[tuple[Key, Seen | None, Fault]]:
     read = expression(sides.text, sides.setting.shape(sides.live))
     for start in range(0, len(keys), TOGETHER):
         some = keys[start : start + TOGETHER]
@@ -145,20 +166,23 @@ def again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None = None) -> 
         for key in some:
             wrong = fault(live.get(key), held.get(key), read=read, sides=sides)
             if wrong is not None:
-                yield key, wrong
+                yield key, live.get(key), wrong
 
 
 def owed(sides: Sides, keys: Sequence[Key]) -> int:
     """Look at these keys once more and leave owed what is wrong with them still; how many keys were added.
 
     What carries something else was written by somebody who was not seen, and whose vector on the live side may be old: it is
-    owed to every site, the rest to this one alone. What is owed to this site already stays as it is.
+    owed to every site, the rest to this one alone, as is what has no text on a live side of the application's own. What is owed
+    to this site already stays as it is.
     """
-    setting = sides.setting
-    wrong = dict(again(sides, keys))
-    known = setting.unsettled(list(wrong), site=sides.site) if wrong else set()
-    stale = [key for key, kind in wrong.items() if key not in known and kind is Fault.STALE]
-    rest = [key for key, kind in wrong.items() if key not in known and kind is not Fault.STALE]
+    setting, read = sides.setting, expression(sides.text, sides.setting.shape(sides.live))
+    everywhere, here = list[Key](), list[Key]()
+    for key, live, wrong in _again(sides, keys, None):
+        its_own = live is not None and sides.live in sides.own and read(live.cargo.properties) is None
+        (everywhere if wrong is Fault.STALE and not its_own else here).append(key)
+    known = setting.unsettled([*everywhere, *here], site=sides.site) if everywhere or here else set()
+    stale, rest = ([key for key in some if key not in known] for some in (everywhere, here))
     return setting.ledger.owe(setting.alias, stale) + setting.ledger.owe(setting.alias, rest, only=sides.site)
 
 
@@ -182,7 +206,7 @@ def fault(live: Seen | None, held: Seen | None, *, read: Reading, sides: Sides) 
     if not sides.deep:
         return None
     if read(live.cargo.properties) is None:
-        return None if held.vector is None else Fault.ORPHANED
+        return None if held.vector is None or sides.site in sides.own else Fault.ORPHANED
     return ill(held.vector, width=sides.width)
 
 

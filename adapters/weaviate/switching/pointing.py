@@ -19,7 +19,7 @@ from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
 from transvase.adapters.weaviate.objects.newest import dated, doubtless, truths
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.sweep import swept
-from transvase.adapters.weaviate.objects.walking import Sides
+from transvase.adapters.weaviate.objects.walking import beside
 from transvase.adapters.weaviate.wire.failures import in_doubt, passing
 from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
 from transvase.core.ports import Declaration, Switch
@@ -210,8 +210,7 @@ def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) 
     if not setting.shape(live.site).times:
         return mark.swept_to or 0, mark.walked or 0
     begun = realm.control.now_ms() - OVERLAP_MS
-    text = seen.alias.source.text
-    swept(Sides(setting=setting, site=target.site, live=live.site, width=target.width, text=text, deep=False))
+    swept(beside(setting, target, deep=False))
     return begun, mark.walked or 0
 
 
