@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
@@ -106,6 +106,11 @@ class Application:
     def patch(self, name: str, uuid: UUID, properties: Json) -> None:
         body = {"class": name, "id": str(uuid), "properties": properties}
         self._done(self.web.patch(f"/v1/objects/{name}/{uuid}", json=body))
+
+    def sink(self, name: str) -> None:
+        """Have the server put on disk what it holds back of a batch's vectors: killed, it would not find those objects again."""
+        where = {"path": ["id"], "operator": "Equal", "valueText": str(uuid4())}
+        self._done(self.web.request("DELETE", "/v1/batch/objects", json={"match": {"class": name, "where": where}}))
 
     def delete(self, name: str, uuid: UUID) -> None:
         self._done(self.web.delete(f"/v1/objects/{name}/{uuid}"))

@@ -44,6 +44,7 @@ def test_a_target_is_like_one_that_would_be_made_now_until_it_is_gone(world):
     with pytest.raises(UnknownName):
         world.store.liken("other", name)
     point(world, live.declaration.name)
+    pay(world, (live, OLD), (shadow, NEW))  # without transactions what was written just before a switch is carried over once more
     world.store.discard("docs", name)
     with pytest.raises(Superseded):
         world.store.liken("docs", name)

@@ -354,7 +354,8 @@ def test_too_few_replicas_leave_a_doubt() -> None:
         time.sleep(1)
         nodes[2].freeze()
         error = raised(lambda: connection.rest("POST", "/objects?consistency_level=ALL", body=body(name), index=name))
-        assert kind_of(error) in (Kind.CONSISTENCY, Kind.BROKEN), error  # a slow node 0 drops its line to the frozen one first
+        # A slow node 0 drops its line to the frozen one first, or says nothing at all for longer than we wait.
+        assert kind_of(error) in (Kind.CONSISTENCY, Kind.BROKEN, Kind.TIMED_OUT), error
         assert passing(error)
         assert in_doubt(error)
         connection.close()

@@ -197,6 +197,17 @@ def test_a_collection_with_tenants_needs_their_key_and_one_that_is_awake(
         inspected(connection, mine)
 
 
+def test_tenants_that_are_empty_are_passed_over(connection: Connection, make: Callable[..., str]) -> None:
+    name = make(multiTenancyConfig={"enabled": True})
+    tenants = [{"name": f"t{number:02}"} for number in range(23)]
+    connection.rest("POST", f"/schema/{name}/tenants", body=[*tenants, {"name": "asleep", "activityStatus": "INACTIVE"}])
+    mine = proposal(name, key=("tenant", "uuid"))
+    with pytest.raises(Unfit, match=r"holds no vector .* \(1 of its tenants sleep and were not looked at\)"):
+        inspected(connection, mine)
+    put(connection, name, 8, tenant="t22")
+    assert inspected(connection, mine).width == 8
+
+
 def test_refusals_leave_nothing_on_the_server(connection: Connection, docs: str) -> None:
     before = connection.rest("GET", "/schema")
     inspected(connection, proposal(docs))

@@ -15,7 +15,7 @@ from transvase.core.figures import Likeness
 from transvase.core.space import Role
 from transvase.core.verdict import Finding
 from transvase.migrations import prove
-from weaviate_objects import NEW, uid
+from weaviate_objects import NEW, OLD, uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
@@ -102,6 +102,17 @@ def test_an_empty_tenant_that_was_made_past_mirror_is_there_after_the_switch(man
     assert states(many, many.table) == states(many, many.named()) == wanted
     for tenant in ("early", "later", "last"):
         assert written_through_the_alias(many, tenant) == 200, tenant
+
+
+def test_a_tenant_with_objects_that_was_made_past_mirror_after_the_opening_is_filled(many: Walk) -> None:
+    many.application.tenants(many.table, strange="ACTIVE")
+    vector = OLD.encode(["a stranger's"], Role.DOCUMENT).matrix[0].tolist()
+    mine = {"id": str(uid(5)), "properties": {"body": "a stranger's"}, "vector": vector, "tenant": "strange"}
+    many.application.put(many.table, mine)
+    many.filled()
+    (found,) = many.application.all(target_of(many), tenant="strange")
+    assert (found["id"], found["properties"]["body"]) == (str(uid(5)), "a stranger's")
+    assert found["vector"]
 
 
 def test_a_tenant_is_left_in_the_state_that_the_application_gave_it_meanwhile(many: Walk) -> None:

@@ -96,6 +96,7 @@ def ready(cluster: Sequence[Node], tmp_path_factory: pytest.TempPathFactory) -> 
     whole(cluster)
     folder = tmp_path_factory.mktemp("standstill")
     with walked(cluster[0], folder, rows=ROWS, url=url_of(cluster), replicationConfig={"factor": 3}) as made:
+        made.application.sink(made.table)
         made.ready()
         yield made
         mended(cluster)

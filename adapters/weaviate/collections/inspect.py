@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -31,6 +32,7 @@ _PAGE: Final = 100
 _FARTHEST: Final = 1_000
 """Objects looked at for one that has the vector."""
 _TENANTS_ASKED: Final = 20
+"""Tenants that hold such vectors; those that hold none are passed over."""
 
 
 def inspected(connection: Connection, proposal: Proposal) -> Declaration:
@@ -170,25 +172,28 @@ def _check_free(connection: Connection, alias: str, name: str) -> None:
 def _width(connection: Connection, raw: Raw, kind: VectorKind) -> int:
     """The one width of the vectors that are held, from a sample of every tenant that is looked at."""
     name = str(raw["class"])
-    places: list[str] = [""]
+    places, asleep = [""], 0
     if tenanted(raw):
         statuses = Tenants(connection, name).statuses()
-        places = [tenant for tenant, status in statuses.items() if status is Activity.ACTIVE][:_TENANTS_ASKED]
+        places = [tenant for tenant, status in statuses.items() if status is Activity.ACTIVE]
+        asleep = len(statuses) - len(places)
         if not places:
             raise Unfit(
                 f"none of the {len(statuses)} tenants of {name} is active, and what its vectors are cannot be seen",
                 remedy="activate one of them",
             )
-    widths = Counter(width for tenant in places for width in _widths(connection, name, kind, tenant))
+    told = (found for tenant in places if (found := Counter(_widths(connection, name, kind, tenant))))
+    widths = sum(islice(told, _TENANTS_ASKED), Counter[int]())
     if not widths:
+        sleeping = f" ({asleep} of its tenants sleep and were not looked at)" if asleep else ""
         raise Unfit(
-            f"{name} holds no vector {kind.name or DEFAULT!r} among its first objects",
+            f"{name} holds no vector {kind.name or DEFAULT!r} among its first objects{sleeping}",
             remedy="one is needed to see what is there: put objects in first, or name another vector",
         )
     if len(widths) > 1:
-        found = ", ".join(str(width) for width in sorted(widths))
+        several = ", ".join(str(width) for width in sorted(widths))
         remedy = "every search over them fails already: write those objects again in one width"
-        raise Unfit(f"{name} holds vectors of {found} dimensions in different shards or tenants", remedy=remedy)
+        raise Unfit(f"{name} holds vectors of {several} dimensions in different shards or tenants", remedy=remedy)
     return next(iter(widths))
 
 

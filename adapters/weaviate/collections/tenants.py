@@ -5,7 +5,7 @@ None is left out silently: what cannot be woken is an error that names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -114,6 +114,11 @@ class Tenants:
                 {name: Activity.INACTIVE if state in ASLEEP else Activity.ACTIVE for name, state in unlike.otherwise.items()}
             )
         return unlike
+
+    def had(self, names: Collection[str], *, of: Tenants) -> None:
+        """See to it that there are these tenants here: whatever is lacking is made as it is in ``of``."""
+        if not set(names) <= self.statuses().keys():
+            of.mirrored(self)
 
     @contextmanager
     def awake(self, tenant: str, *, patience_s: float = WAKING_S) -> Iterator[Activity]:

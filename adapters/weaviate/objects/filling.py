@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue
 from transvase.core.record import Key, Record, digest_of
@@ -37,6 +38,8 @@ class Filling:
     declaration: Declaration
     watched: int | None = field(default=None, init=False)
     since: float = field(default=0.0, init=False)
+    _tenants: set[str] = field(default_factory=set, init=False)
+    """Those that the target has for certain."""
 
     def pour(self, records: Sequence[Record], vectors: Sequence[Vector], *, bare: Sequence[Record]) -> int:
         """Write what is not there yet and has not changed; how many objects with a vector were written."""
@@ -45,6 +48,7 @@ class Filling:
         everything = [*records, *bare]
         if not everything:
             return 0
+        self._had({str(record.key[0]) for record in everything if len(record.key) > 1})
         carried = [cargo_of(record) for record in everything]
         if all(one is not None and one.asked > self.since for one in carried):
             chosen = self._unwritten([one for one in carried if one is not None])
@@ -59,6 +63,13 @@ class Filling:
         if self.watched is not None:
             self.setting.ledger.unwatch(self.setting.alias, self.watched)
             self.watched = None
+
+    def _had(self, tenants: set[str]) -> None:
+        """The target has these tenants: one may have been made since it was opened, by somebody who knows of no target."""
+        if not tenants <= self._tenants:
+            source = Tenants(self.setting.connection, self.setting.look().live.site)
+            Tenants(self.setting.connection, self.declaration.site).had(tenants, of=source)
+            self._tenants |= tenants
 
     def _watch(self) -> None:
         if self.watched is None:

@@ -150,13 +150,14 @@ class WeaviateIndex:
         try:
             wrong = dict(again(sides, suspected, lacking))
             moving = setting.ledger.since(setting.alias, watched, among=list(wrong), site=sides.site) if wrong else set()
+            open_ = setting.unsettled(list(moving), site=sides.site) if moving else set()
         finally:
             setting.ledger.unwatch(setting.alias, watched)
         lost = {key: fault for key, fault in wrong.items() if key not in moving}
         counts = {str(kind): sum(fault is kind for fault in lost.values()) for kind in Fault}
         return Census(
             records=tally.records,
-            held=tally.held - sum(more for key, more in uneven.items() if key not in lost),
+            held=tally.held - sum(more for key, more in uneven.items() if key not in lost and key not in open_),
             owed=setting.ledger.owed(setting.alias),
             examples=tuple(sorted(lost))[:EXAMPLES],
             remarks=(*remarks(setting, sides.site, tally), *unwritten(sides.site, lacking)) if deep else (),

@@ -127,8 +127,8 @@ class Paying:
             mine = [one for one in objects if self.now.truth[one.key] == source]
             shape = aligned(setting.connection, setting.shape(source), setting.shape(site))
             tenants = sorted({one.tenant for one in mine})
-            if shape.tenants and not set(tenants) <= Tenants(setting.connection, site).statuses().keys():
-                Tenants(setting.connection, source).mirrored(Tenants(setting.connection, site))
+            if shape.tenants:
+                Tenants(setting.connection, site).had(tenants, of=Tenants(setting.connection, source))
             for tenant in tenants:
                 some = [one for one in mine if one.tenant == tenant]
                 with setting.awake(site, tenant), reached(setting, shape, some):
