@@ -128,11 +128,15 @@ Guard = Callable[[Migration, Facts], str | None]
 
 
 def _source_is_live(migration: Migration, facts: Facts) -> str | None:
-    return None if facts.live == migration.source else f"the alias names {facts.live}, not the source {migration.source}"
+    return None if facts.live == migration.source else _moved_by_hand(facts.live, migration.source, "source")
 
 
 def _target_is_live(migration: Migration, facts: Facts) -> str | None:
-    return None if facts.live == migration.target else f"the alias names {facts.live}, not the target {migration.target}"
+    return None if facts.live == migration.target else _moved_by_hand(facts.live, migration.target, "target")
+
+
+def _moved_by_hand(live: str, wanted: str, side: str) -> str:
+    return f"the alias names {live}, not the {side} {wanted}: somebody moved it by hand; let it name {wanted} again"
 
 
 def _writes_are_captured(_: Migration, facts: Facts) -> str | None:
@@ -174,6 +178,15 @@ def _target_is_there(migration: Migration, facts: Facts) -> str | None:
     return (
         f"the live side {migration.target} is not there any more, so {migration.source} may be the only copy that is left; bring "
         f"the live side back, or let the store's alias name {migration.source} by hand, which `rollback` then records"
+    )
+
+
+def _source_is_there(migration: Migration, facts: Facts) -> str | None:
+    if facts.source_there:
+        return None
+    return (
+        f"the live side {migration.source} is not there any more, so {migration.target} may be the only copy that is left: bring "
+        "the live side back, from a backup or from what the target holds"
     )
 
 
@@ -223,13 +236,13 @@ def _target_is_gone(_: Migration, facts: Facts) -> str | None:
 
 BEFORE: Final[Mapping[Move, tuple[Guard, ...]]] = {
     Move.OPEN: (_source_is_live,),
-    Move.FILL: (_source_is_live, _writes_are_captured),
-    Move.PROVE: (_source_is_live, _writes_are_captured, _is_filled),
+    Move.FILL: (_source_is_live, _source_is_there, _writes_are_captured),
+    Move.PROVE: (_source_is_live, _source_is_there, _writes_are_captured, _is_filled),
     Move.LAPSE: (_source_is_live,),
-    Move.CUTOVER: (_source_is_live, _writes_are_captured, _is_filled, _verdict_holds, _nothing_owed),
+    Move.CUTOVER: (_source_is_live, _source_is_there, _writes_are_captured, _is_filled, _verdict_holds, _nothing_owed),
     Move.ROLLBACK: (_target_is_live, _target_is_there, _source_was_kept, _writes_are_captured, _nothing_owed),
     Move.RETIRE: (_target_is_live, _target_is_there, _old_side_is_quiet),
-    Move.ABORT: (_source_is_live,),
+    Move.ABORT: (_source_is_live, _source_is_there),
 }
 """What must hold before the effect of a move may be tried."""
 

@@ -79,8 +79,9 @@ def adopt(
     model = None if encoder == UNKNOWN else encoders(encoder)
     proposal = Proposal(alias, source, model.space if model else None, encoder)
     with store.hold(alias):
-        already = _taken(store, proposal)
-        declaration = store.alias(alias).live if already else store.inspect(proposal)
+        found = store.inspect(proposal)  # before the alias is looked up: it names all that stands against it, rights too
+        already = _taken(store, proposal, found)
+        declaration = store.alias(alias).live if already else found
         corpus, index = store.preview(proposal, declaration)
         progress("counting rows", 0, 0)
         census = index.census()
@@ -92,11 +93,11 @@ def adopt(
         if not already:
             store.adopt(proposal, declaration)
         notices = _notices(census, agreement)
-        found = Adopted(
+        adopted = Adopted(
             alias=alias, declaration=declaration, census=census, agreement=agreement, already=already, notices=notices
         )
-        store.journal.note(alias, "adopt", {"encoder": encoder, "table": source.table, **found.as_json()})
-    return found
+        store.journal.note(alias, "adopt", {"encoder": encoder, "table": source.table, **adopted.as_json()})
+    return adopted
 
 
 def prove_origin(index: Index, records: Sequence[Record], encoder: Encoder) -> Agreement:
@@ -133,13 +134,15 @@ def _well_named(alias: str, sample: int) -> None:
         raise BadValue("sample", sample, why="at least one row is compared")
 
 
-def _taken(store: Store, proposal: Proposal) -> bool:
-    """True when the alias stands for exactly this already; BadValue when it stands for anything else."""
+def _taken(store: Store, proposal: Proposal, wanted: Declaration) -> bool:
+    """True when the alias stands for exactly this already; BadValue when it stands for anything else.
+
+    What is wanted is as the store found it: it knows under how many spellings one table can be named.
+    """
     try:
         known = store.alias(proposal.alias)
     except UnknownName:
         return False
-    wanted = store.inspect(proposal)  # the store knows under how many spellings one table can be named
     was = (known.live.name, known.live.label, known.source.key, known.source.text)
     key = proposal.source.key or known.source.key  # where the store knows it, it may be left out
     if known.live.adopted and was == (wanted.name, wanted.label, key, proposal.source.text):

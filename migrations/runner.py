@@ -64,7 +64,7 @@ def observe(store: Store, migration: Migration, *, allowed: int = 0, verdict: Ve
     """What the store shows of this migration now."""
     alias = store.alias(migration.alias)
     source, target = declared(alias, migration.source), declared(alias, migration.target)
-    there = store.there(migration.target)
+    there, kept = store.there(migration.target), store.there(migration.source)
     shared = target is not None and bool(target.shares)
     return Facts(
         live=alias.live.name,
@@ -75,9 +75,9 @@ def observe(store: Store, migration: Migration, *, allowed: int = 0, verdict: Ve
         # A site that is searched today, with an index over it or without, is searched just so under another name.
         built=there and (shared or store.built(migration.target)),
         source_kept=source is not None and source.space is not None,
-        source_there=store.there(migration.source),
+        source_there=kept,
         target_there=there,
-        witness=store.witness(migration.alias, migration.target) if there else "",
+        witness=store.witness(migration.alias, migration.target) if there and kept else "",
         verdict=verdict,
     )
 

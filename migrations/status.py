@@ -79,7 +79,7 @@ def status(store: Store, alias: str) -> Status:
         eta_s=round(max(total - place.done, 0) / rate, 1) if rate else None,
         throttled_by=reason(store, alias) or waiting(store, alias) if filling else None,
         worker_seen_s=None if seen is None else round(seen, 1),
-        warnings=_warnings(alias, now, owed=owed, seen=seen, blind=store.blind(alias)),
+        warnings=(*_astray(migration, now), *_warnings(alias, now, owed=owed, seen=seen, blind=store.blind(alias))),
     )
 
 
@@ -111,6 +111,15 @@ def _rate(store: Store, alias: str, place: Place) -> float | None:
         return None
     passed, seconds = place.done - done, time.time() - epoch
     return round(passed / seconds, 1) if passed > 0 and seconds > 0 else None
+
+
+def _astray(migration: Migration | None, alias: Alias) -> tuple[str, ...]:
+    """What is served although no move led there."""
+    live = alias.live.name
+    if migration is None or migration.phase not in (Phase.SHADOWING, Phase.FILLED) or live != migration.target:
+        return ()
+    moved = f"{live} is served, which nothing has proven: somebody moved the alias by hand"
+    return (f"{moved}; let it name {migration.source} again, for whoever searches misses what has not been filled",)
 
 
 def _warnings(name: str, alias: Alias, *, owed: int, seen: float | None, blind: str | None) -> tuple[str, ...]:

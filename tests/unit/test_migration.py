@@ -158,6 +158,8 @@ def test_a_move_whose_guard_fails_changes_nothing():
 
 # ---------------------------------------------------------------- guards before
 
+KEEPING = (Move.FILL, Move.PROVE, Move.CUTOVER, Move.ABORT)
+
 NEEDS = [
     (Move.OPEN, {"live": "new"}, "not the source"),
     (Move.FILL, {"live": "new"}, "not the source"),
@@ -190,6 +192,7 @@ NEEDS = [
     ),
     (Move.RETIRE, {"quiet_s": 900.0}, "nobody can tell"),
     (Move.ABORT, {"live": "new"}, "not the source"),
+    *((move, {"source_there": False}, "old is not there any more, so new may be the only copy") for move in KEEPING),
 ]
 
 

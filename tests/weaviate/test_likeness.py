@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from transvase.core.figures import Likeness
 from transvase.core.space import Role
 from transvase.core.verdict import Finding
 from transvase.migrations import prove
-from weaviate_objects import NEW, OLD, uid
+from weaviate_objects import NEW, OLD, text_property, uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
@@ -193,6 +194,22 @@ def test_a_setting_that_was_changed_meanwhile_is_named_until_it_is_alike(plain: 
     assert f"invertedIndexConfig/bm25/b is 0.75 on {target_of(plain)} and should be 0.5" in found.detail
     changed(plain, target_of(plain), invertedIndexConfig=other)
     plain.proven()
+
+
+def test_what_auto_schema_says_of_a_nested_property_is_told_and_keeps_no_one_from_switching(server: Node, tmp_path: Path) -> None:
+    """The server describes such a property by the moment at which it was made: two sides never say the same."""
+    nested = {"name": "about", "dataType": ["object"], "nestedProperties": [{"name": "x", "dataType": ["text"]}]}
+    with walked(server, tmp_path, rows=ROWS, properties=[text_property("body"), text_property("team"), nested]) as walk:
+        walk.adopted()
+        walk.opened()
+        walk.application.patch(walk.table, uid(3), {"about": {"x": "one", "grown": "two"}})
+        time.sleep(1.1)  # the moment is told in seconds
+        walk.filled()
+        walk.proven()
+        finding = likeness(walk)
+        assert finding.passed
+        assert "description" in finding.detail
+        walk.cut_over()
 
 
 def test_how_the_vectors_are_indexed_is_told_and_judged_by_the_other_checks(plain: Walk) -> None:

@@ -104,6 +104,15 @@ def test_a_right_that_is_lacking_is_named_by_plan_and_nothing_is_opened(guarded:
     assert guest.store.journal.load(guest.alias) is None
 
 
+def test_adopt_names_everything_at_once_to_whoever_may_only_read(guarded: Guarded, guest: Walk) -> None:
+    guarded.grant(told([Permission("read_data", guest.table), Permission("read_collections", guest.table)]))
+    with pytest.raises(Unfit) as refused:
+        guest.adopted()
+    for one in (Permission("create_data", rights.CONTROL), Permission("create_aliases", guest.table, guest.server_alias)):
+        assert str(one) in str(refused.value)
+    assert rights.CLUSTER in str(refused.value)
+
+
 @pytest.mark.parametrize("action", [rights.CLUSTER, "update_aliases", "update_data"])
 def test_a_right_that_was_lost_since_is_told_before_the_alias_moves(guarded: Guarded, guest: Walk, action: str) -> None:
     guarded.grant(told(wanted_by(guest)))

@@ -22,6 +22,7 @@ from transvase.core.figures import Place
 from transvase.core.ports import Source
 from transvase.core.retriever import Retriever
 from transvase.core.space import UNKNOWN, Role
+from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
 from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
@@ -151,6 +152,29 @@ def held(walk: Walk, uuids: set[UUID]) -> dict[UUID, object]:
     """The vectors of these objects on the application's own side."""
     found = {UUID(str(one["id"])): one.get("vector") or None for one in walk.application.all(walk.table)}
     return {uuid: found[uuid] for uuid in uuids}
+
+
+def test_an_alias_that_somebody_moved_to_the_unproven_side_is_told_by_status_and_by_every_move(
+    shadowed: tuple[Walk, str],
+) -> None:
+    walk, target = shadowed
+    moved = walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": target})
+    assert moved.is_success
+    assert [one for one in status(walk.store, walk.alias).warnings if one.startswith(f"{target} is served, which nothing has")]
+    with pytest.raises(NotReady, match=f"somebody moved it by hand; let it name {walk.table} again"):
+        abort(walk.store, walk.alias)
+    assert walk.application.web.put(f"/v1/aliases/{walk.server_alias}", json={"class": walk.table}).is_success
+    assert status(walk.store, walk.alias).warnings == (walk.store.blind(walk.alias),)
+    walk.proven()
+
+
+def test_while_the_live_side_is_gone_the_target_does_not_end(shadowed: tuple[Walk, str]) -> None:
+    walk, target = shadowed
+    walk.application.web.delete(f"/v1/schema/{walk.table}")
+    for move in (walk.filled, walk.proven, lambda: abort(walk.store, walk.alias)):
+        with pytest.raises(NotReady, match=f"{walk.table} is not there any more, so {target} may be the only copy"):
+            move()
+    assert len(walk.application.all(target)) == ROWS
 
 
 def test_an_alias_that_somebody_moved_elsewhere_is_said_to_be(walk: Walk) -> None:

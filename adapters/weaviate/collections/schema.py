@@ -27,8 +27,11 @@ DISTANCES: Final = {"cosine": "cosine", "ip": "dot", "l2": "l2-squared"}
 """Our metrics as the server calls them: its order by squared distance is that by distance."""
 WIDEST: Final = 65_535
 
-_SERVED: Final = re.compile(r"/(vectorConfig/[^/]+/)?vectorIndexConfig(/|$)|/invertedIndexConfig/usingBlockMaxWAND$")
-"""Settings of an index over vectors (a quantiser that has learnt changes its own), and a state of the server's upkeep."""
+_SERVED: Final = re.compile(
+    r"/(vectorConfig/[^/]+/)?vectorIndexConfig(/|$)|/invertedIndexConfig/usingBlockMaxWAND$|(/.*)?/description$"
+)
+"""Settings of an index over vectors (a quantiser that has learnt changes its own), a state of the server's upkeep, and what is
+said of a property (auto-schema says of a nested one when it was made)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
