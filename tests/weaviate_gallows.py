@@ -34,6 +34,7 @@ MOVES: Final[Mapping[str, Callable[[Walk], object]]] = {
     "cutover": Walk.cut_over,
     "rollback": Walk.rolled_back,
     "retire": lambda walk: walk.retired(drop=True),
+    "take the name": lambda walk: walk.retired(take_name=True),
 }
 """What an operator types, one word each."""
 
@@ -44,6 +45,7 @@ LEADS_TO: Final[Mapping[str, Phase]] = {
     "cutover": Phase.LIVE,
     "rollback": Phase.FILLED,
     "retire": Phase.RETIRED,
+    "take the name": Phase.RETIRED,
 }
 """Where each move ends: a move that is refused there had been made already."""
 
@@ -60,15 +62,18 @@ class Gallows(Server):
     def __init__(self) -> None:
         super().__init__(__file__)
 
-    def make(self, walk: Walk, move: str, *, die_at: int = 0) -> End:
-        """Make the move in a child; with ``die_at`` it is killed there, at the latest when the move has been made."""
-        self.begin(walk, move, die_at=die_at)
+    def make(self, walk: Walk, move: str, *, die_at: int = 0, among: str = "") -> End:
+        """Make the move in a child; with ``die_at`` it is killed there, at the latest when the move has been made.
+
+        ``among``: only requests count as steps whose method and path this expression matches.
+        """
+        self.begin(walk, move, die_at=die_at, among=among)
         return self.ended()
 
-    def begin(self, walk: Walk, move: str, *, die_at: int = 0, by: signal.Signals = signal.SIGKILL) -> int:
+    def begin(self, walk: Walk, move: str, *, die_at: int = 0, by: signal.Signals = signal.SIGKILL, among: str = "") -> int:
         """As ``make``, and do not wait for its end; the number of the process."""
         where = {"web": str(walk.application.web.base_url), "url": walk.url, "table": walk.table, "alias": walk.alias}
-        return self.order({**where, "move": move, "by": by, DIE_AT: die_at})
+        return self.order({**where, "vector": walk.vector, "move": move, "by": by, "among": among, DIE_AT: die_at})
 
 
 def stands(process: int, where: str) -> None:
@@ -95,9 +100,9 @@ def small(change: Callable[[Any, str, int], None]) -> None:
 
 
 def _move(order: dict[str, Any], tally: Tally) -> int:
-    count(order[DIE_AT], tally, beside=_BESIDE, by=signal.Signals(order["by"]))
-    store = connect(order["url"])
-    walk = Walk(Application(httpx.Client(base_url=order["web"])), order["url"], store, order["table"], order["alias"])
+    count(order[DIE_AT], tally, beside=_BESIDE, by=signal.Signals(order["by"]), among=order["among"])
+    store, application = connect(order["url"]), Application(httpx.Client(base_url=order["web"]))
+    walk = Walk(application, order["url"], store, order["table"], order["alias"], order["vector"])
     MOVES[order["move"]](walk)
     if order[DIE_AT] and order["by"] == signal.SIGKILL:
         os.kill(os.getpid(), signal.SIGKILL)

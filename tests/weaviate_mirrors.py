@@ -7,6 +7,7 @@ step: before (n odd) or after (n even) an exchange with the server, a transactio
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -27,6 +28,7 @@ from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.declaration import Alias, Declaration, Source
+from weaviate.classes.query import Filter
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Application, Plot, now_ms, uid
 
@@ -62,12 +64,32 @@ def mirrored(plot: Plot, *, encoders: Mapping[str, Any] | None = None, held_s: f
         yield mirror
 
 
+BESIDE: Final = 1_000
+"""What an object's companions are counted on from."""
+
+
+def tenant_of(number: int) -> str:
+    """A tenant of which one write disposes."""
+    return f"t{number}"
+
+
+def _batched(mirror: Mirror, number: int) -> None:
+    """Three objects in two requests: two new ones, or over what is there, and one more."""
+    with mirror.batch.fixed_size(2) as batch:
+        for one in (number, number + BESIDE, number + 2 * BESIDE):
+            batch.add_object({"body": f"batched {number}"}, uuid=uid(one))
+    assert not mirror.batch.failed_objects, mirror.batch.failed_objects
+
+
 VERBS: Final[Mapping[str, Callable[[Mirror, int], object]]] = {
     "insert": lambda m, n: m.insert({"body": f"inserted {n}", "team": "red"}, uuid=uid(n)),
     "replace": lambda m, n: m.replace(uid(n), {"body": f"replaced {n}", "team": "blue"}),
     "update": lambda m, n: m.update(uid(n), {"body": f"updated {n}"}),
     "delete": lambda m, n: m.delete(uid(n)),
     "insert_many": lambda m, n: m.insert_many([Whole(uid(n), {"body": f"one of many {n}"}), {"body": f"another of many {n}"}]),
+    "batch": _batched,
+    "delete_many": lambda m, n: m.delete_many(Filter.by_id().contains_any([uid(n), uid(n + BESIDE)])),
+    "remove tenant": lambda m, n: m.tenants.remove([tenant_of(n)]),
 }
 
 
@@ -88,9 +110,9 @@ class Gallows(Server):
         super().__init__(__file__)
         self._ground = {"url": url, "ledger": plot.ledger.where, "sites": [plot.live.site, plot.shadow.site]}
 
-    def make(self, verb: str, number: int, *, die_at: int = 0) -> End:
-        """Make the write in a child; with ``die_at`` it is killed there."""
-        return self.done({**self._ground, "verb": verb, "number": number, DIE_AT: die_at})
+    def make(self, verb: str, number: int, *, die_at: int = 0, tenant: str = "") -> End:
+        """Make the write in a child, in a tenant where one is named; with ``die_at`` it is killed there."""
+        return self.done({**self._ground, "verb": verb, "number": number, "tenant": tenant, DIE_AT: die_at})
 
 
 def reader(plot: Plot) -> Reader:
@@ -123,8 +145,13 @@ def still(plot: Plot, site: str, status: str) -> None:
         assert answer.is_success, answer.text
 
 
-def count(die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal.Signals = signal.SIGKILL) -> None:
-    """Make every exchange from now on two steps, and one of the steps the last. Threads so named are not counted."""
+def count(
+    die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal.Signals = signal.SIGKILL, among: str = ""
+) -> None:
+    """Make every exchange from now on two steps, and one of the steps the last. Threads so named are not counted.
+
+    With ``among`` only requests count whose method and path it matches.
+    """
     lock = threading.Lock()
 
     def tick() -> None:
@@ -140,9 +167,11 @@ def count(die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal
         plain = getattr(kind, name)
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            tick()
+            counted = not among or (name == "rest" and re.match(among, " ".join(args[:2])))
+            step = tick if counted else _nothing
+            step()
             done = plain(self, *args, **kwargs)
-            tick()
+            step()
             return done
 
         setattr(kind, name, call)
@@ -150,7 +179,7 @@ def count(die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal
     for name in ("rest", "search", "batch", "delete"):
         around(Line, name)
     around(Flusher, "flush")
-    for name in ("read", "write"):
+    for name in ("read", "write") if not among else ():
         plain = getattr(SqlitePages, name)
 
         def entered(self: Any, *args: Any, plain: Any = plain, **kwargs: Any) -> Any:
@@ -166,6 +195,10 @@ def count(die_at: int, tally: Tally, *, beside: tuple[str, ...] = (), by: signal
         setattr(SqlitePages, name, entered)
 
 
+def _nothing() -> None:
+    """No step."""
+
+
 def _plot(url: str, ledger: str, sites: list[str]) -> Plot:
     common = {"text": "body", "metric": "cosine", "form": "float32"}
     live = Declaration(name=sites[0], space=OLD.space, encoder="old", width=WIDTH, adopted=True, **common)
@@ -179,7 +212,7 @@ def _write(order: dict[str, Any], tally: Tally) -> int:
     plot = _plot(order["url"], order["ledger"], order["sites"])
     mirror = Mirror(Ground(plot), ALIAS, encoders=ENCODERS)
     count(order[DIE_AT], tally)
-    VERBS[order["verb"]](mirror, order["number"])
+    VERBS[order["verb"]](mirror.with_tenant(order["tenant"]) if order["tenant"] else mirror, order["number"])
     return tally.steps
 
 
