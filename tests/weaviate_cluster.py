@@ -24,10 +24,13 @@ def statistics(node: Node) -> list[dict[str, object]]:
 
 
 def leader(nodes: Sequence[Node]) -> Node:
-    """The node that leads now, as one that runs says."""
-    for one in statistics(next(node for node in nodes if node.running)):
-        if one["raft"]["state"] == "Leader":  # type: ignore[index]
-            return next(node for node in nodes if node.name == one["name"])
+    """The node that leads now, as one that runs says; an election is waited for."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for one in statistics(next(node for node in nodes if node.running)):
+            if one["raft"]["state"] == "Leader":  # type: ignore[index]
+                return next(node for node in nodes if node.name == one["name"])
+        time.sleep(0.2)
     raise AssertionError("nobody leads")
 
 

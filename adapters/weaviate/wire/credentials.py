@@ -17,7 +17,7 @@ from httpx import HTTPError
 from transvase.core.errors import BadValue, StoreFailed, Unfit
 
 if TYPE_CHECKING:
-    import httpx
+    from .web import Web
 
 KEY: Final = "TRANSVASE_WEAVIATE_KEY"
 TOKEN: Final = "TRANSVASE_WEAVIATE_TOKEN"  # noqa: S105 - the variable's name
@@ -56,7 +56,7 @@ class Credentials:
 class Badge:
     """Gives the header for the next request; fetches and renews a token where a client's secret was given. For many threads."""
 
-    def __init__(self, credentials: Credentials, web: httpx.Client, *, verify: Any = True) -> None:
+    def __init__(self, credentials: Credentials, web: Web, *, verify: Any = True) -> None:
         self._credentials, self._web, self._verify = credentials, web, verify
         self._oauth: OAuth2Client | None = None
         self._lock = threading.Lock()

@@ -23,6 +23,7 @@ from .address import Address, Host
 from .credentials import Badge, Credentials
 from .failures import Kind, asked_s, kind_said, refusal, silent, translated
 from .presence import NOT_FOUND, Presence, collection_of
+from .web import ALIVE, Web
 
 CONNECT_S: Final = 5.0
 SPARE_S: Final = 1.0
@@ -31,8 +32,6 @@ SILENT_S: Final = 0.5
 """The same for a search; and how long a host that is doubted may take to say that it is there. That took 2 ms."""
 LARGEST: Final = 104_858_000
 """Bytes of one gRPC message that the server takes (``grpcMaxMessageSize``)."""
-POOL: Final = 32
-ALIVE: Final = "/v1/.well-known/live"
 
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", LARGEST),
@@ -51,15 +50,9 @@ class Line:
     def __init__(self, host: Host, address: Address, credentials: Credentials) -> None:
         self.host = host
         self._timeout_s = address.timeout_s
-        scheme = "https" if address.tls else "http"
-        self._web = httpx.Client(
-            base_url=f"{scheme}://{host}",
-            timeout=httpx.Timeout(address.timeout_s, connect=min(CONNECT_S, address.timeout_s)),
-            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
-            verify=_trusted(address),
-            trust_env=False,
-        )
-        self._badge = Badge(credentials, self._web, verify=_trusted(address))
+        trusted = _trusted(address)
+        self._web = Web(lambda: _client(host, address, trusted), host=str(host), timeout_s=address.timeout_s)
+        self._badge = Badge(credentials, self._web, verify=trusted)
         self._presence = Presence(
             lambda path: self._answered("GET", path, doing="looking what is there", timeout_s=CONNECT_S).status_code,
             host=str(host),
@@ -224,7 +217,7 @@ class Line:
                 try:
                     return ask(min(SPARE_S, within))
                 except httpx.ReadTimeout as error:
-                    if within <= SPARE_S or not _alive(self._web):
+                    if within <= SPARE_S or not self._web.alive(timeout=SILENT_S):
                         raise silent(self.host, doing) from error
             return ask(within)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -246,18 +239,14 @@ def _minded(call: Any, line: Line, doing: str) -> Any:
             patience *= 2
 
 
-def _alive(web: httpx.Client) -> bool:
-    try:
-        web.get(ALIVE, timeout=SILENT_S)
-    except httpx.HTTPError:
-        return False
-    return True
+def _client(host: Host, address: Address, trusted: ssl.SSLContext) -> httpx.Client:
+    scheme = "https" if address.tls else "http"
+    patience = httpx.Timeout(address.timeout_s, connect=min(CONNECT_S, address.timeout_s))
+    return httpx.Client(base_url=f"{scheme}://{host}", timeout=patience, verify=trusted, trust_env=False)
 
 
-def _trusted(address: Address) -> ssl.SSLContext | bool:
-    """The system's certificates, and those that were named beside them."""
-    if not address.tls:
-        return True
+def _trusted(address: Address) -> ssl.SSLContext:
+    """The system's certificates, and those that were named beside them; read once, since that takes a while."""
     context = ssl.create_default_context()
     if address.authority is not None:
         try:
