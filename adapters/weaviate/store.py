@@ -157,6 +157,11 @@ class WeaviateStore:
         with self._changing(alias):
             return retiring.retire(self._realm, alias, index, drop=drop, take_name=take_name)
 
+    def let_go(self, alias: str, *, ledger_lost: bool = False) -> None:
+        """Forget an alias that was adopted wrongly, or whose ledger is lost. Nothing of the application's is touched."""
+        with self._changing(alias):
+            lifecycle.let_go(self._realm, alias, ledger_lost=ledger_lost)
+
     def witness(self, alias: str, index: str) -> str:
         """What a verdict is bound to."""
         return witnesses.witness(self._realm, alias, index)

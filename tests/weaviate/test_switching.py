@@ -24,6 +24,7 @@ from transvase.core.retriever import Retriever
 from transvase.core.space import UNKNOWN, Role
 from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
+from transvase.migrations.open import open_target
 from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
@@ -118,6 +119,52 @@ def test_adopting_again_changes_nothing_and_an_alias_is_one_whatever_its_capital
     with pytest.raises((BadValue, Unfit)):
         adopt(walk.store, other, source=source, encoder="old", encoders=encoder)
     assert walk.store.aliases() == [walk.alias]
+
+
+def test_an_old_side_of_an_unknown_space_is_written_no_more_after_the_cutover_and_nothing_is_owed_to_it(
+    walk: Walk, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source(table=walk.table, key=(), text="body", vector="")
+    adopt(walk.store, walk.alias, source=source, encoder=UNKNOWN, encoders=encoder)
+    walk.opened()
+    walk.filled()
+    walk.proven()
+    walk.cut_over()
+    with Mirror(walk.store, walk.alias, encoders=ENCODERS) as mirror:
+        mirror.update(uid(1), {"body": "edited"})
+        mirror.delete(uid(2))
+    assert (walk.store.outbox(walk.alias).owed(), caplog.messages) == (0, [])
+    assert (body_of(walk, walk.named(), 1), body_of(walk, walk.table, 1)) == ("edited", text_of(1))
+
+
+def test_an_alias_that_was_adopted_wrongly_is_let_go_and_adopted_anew(walk: Walk) -> None:
+    source = Source(table=walk.table, key=(), text="team", vector="")
+    adopt(walk.store, walk.alias, source=source, encoder=UNKNOWN, encoders=encoder)
+    with pytest.raises(BadValue, match="choose another alias"):
+        walk.adopted()
+    walk.store.let_go(walk.alias)
+    assert (walk.store.aliases(), walk.named()) == ([], walk.table)
+    walk.adopted()
+    walk.opened()
+    with pytest.raises(NotReady, match="abort the migration"):
+        walk.store.let_go(walk.alias)
+    walk.filled()
+    walk.proven()
+    walk.cut_over()
+
+
+def test_an_alias_whose_ledger_is_lost_is_let_go_with_both_its_sides_left(
+    shadowed: tuple[Walk, str], server: Node, tmp_path: Path
+) -> None:
+    walk, target = shadowed
+    with closing(connect(f"{server.url}&journal={tmp_path / 'anew.sqlite'}")) as store:
+        with pytest.raises(Unfit, match="kept in another ledger"):
+            store.let_go(walk.alias)
+        store.let_go(walk.alias, ledger_lost=True)
+        assert (len(walk.application.all(walk.table)), len(walk.application.all(target))) == (ROWS, ROWS)
+        source = Source(table=walk.table, key=(), text="body", vector="")
+        assert not adopt(store, walk.alias, source=source, encoder="old", encoders=encoder).already
+        assert open_target(store, walk.alias, to="third", encoders=encoder).migration.phase == "shadowing"
 
 
 def test_objects_that_lack_a_property_of_the_template_are_counted_by_adopt_and_by_fill(walk: Walk) -> None:

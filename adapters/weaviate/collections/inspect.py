@@ -166,7 +166,7 @@ def _check_free(connection: Connection, alias: str, name: str) -> None:
     """One collection under two aliases: each migration would end what the other one serves."""
     other = Control(connection).occupant(name)
     if other is not None and other != alias:
-        raise Unfit(f"{name} is served under the alias {other!r} already", remedy="use that alias")
+        raise Unfit(f"{name} is served under the alias {other!r} already", remedy="use that alias, or let go of it first")
 
 
 def _width(connection: Connection, raw: Raw, kind: VectorKind) -> int:

@@ -124,8 +124,9 @@ def _wall(alias: Alias, target: Declaration, *, raw: Raw, statuses: Mapping[str,
         "server restarts, until the worker's next beat; `prove` names the tenants without an object"
     )
     yield (
-        "auto-schema (AUTOSCHEMA_ENABLED, on by default) adds a property for each name it does not know, to one side alone where "
-        "it was written past Mirror, and makes a collection for a write through an alias whose collection is gone: switch it off"
+        "auto-schema (AUTOSCHEMA_ENABLED, on by default; the server does not tell) adds a property for each name it does not "
+        "know, to one side alone where it was written past Mirror, and makes a collection for a write through an alias whose "
+        "collection is gone: switch it off"
     )
     if statuses:
         asleep = [tenant for tenant, status in statuses.items() if status is not Activity.ACTIVE]

@@ -115,6 +115,8 @@ class Sides:
             return Course(alias=alias, live=alias.live, shadow=None, kept=epoch.on)
         if not _named(alias, epoch):
             return Course(alias=alias, live=alias.live, shadow=None, unclear=True)
+        if alias.shadow is not None and alias.shadow.space is None:  # nobody can make its vectors, and no way leads back to it
+            return Course(alias=alias, live=alias.live, shadow=None, kept=True)
         return Course(alias=alias, live=alias.live, shadow=alias.shadow)
 
     def place(self, site: str, names: Collection[str] = ()) -> Place:

@@ -105,9 +105,14 @@ def known(realm: Realm, name: str) -> Known:
 
 def kept(ledger: Ledger, found: Known) -> Known:
     """What was found, if this is the ledger that it is kept in; else Unfit."""
-    if found.row.ledger != ledger.identity:
+    demanded(ledger, found.row)
+    return found
+
+
+def demanded(ledger: Ledger, row: AliasRow) -> None:
+    """Unfit where the alias is kept by another ledger than this one."""
+    if row.ledger != ledger.identity:
         raise Unfit(
-            f"what is owed for {found.row.name!r} is kept in another ledger than {ledger.where}",
+            f"what is owed for {row.name!r} is kept in another ledger than {ledger.where}",
             remedy="name the ledger with which it was adopted: ?journal=PATH or ?journal=postgresql://…",
         )
-    return found

@@ -29,10 +29,10 @@ from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.collections.vectors import at_first, grown
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of, retrying
 from transvase.core.declaration import openable
-from transvase.core.errors import BadValue, NotReady, TransvaseError
+from transvase.core.errors import BadValue, NotReady, TransvaseError, UnknownName
 from transvase.core.ports import Declaration, Proposal, Source
 
-from .aliases import Known, Realm, known, load, named
+from .aliases import Known, Realm, demanded, known, load, named
 from .leaving import leave
 from .pinning import pin
 from .removing import recorded, remove
@@ -123,6 +123,25 @@ def forget(realm: Realm, alias: str, declared: Declaration) -> None:
     if not declared.shares:
         realm.ledger.forget(alias, declared.site)
         recorded(realm, alias, declared.site)
+
+
+def let_go(realm: Realm, alias: str, *, ledger_lost: bool) -> None:
+    """Know nothing of an alias any more, so that it can be adopted anew; its collections and the server's alias stay as they are.
+
+    UnknownName; NotReady while a side is kept beside the live one, which has to end first. Unfit with another ledger than its
+    own, unless that is said to be lost: then what was owed is lost with it, and both sides stay.
+    """
+    row = realm.control.load(alias)
+    if row is None:
+        raise UnknownName("alias", alias, hint=f"there are {', '.join(realm.control.aliases()) or 'none'}")
+    ours = row.ledger == realm.ledger.identity
+    if not ours and not ledger_lost:
+        demanded(realm.ledger, row)
+    if ours and row.shadow is not None:
+        raise NotReady("let go", f"{row.shadow} is kept beside {row.live}: abort the migration, or retire its old side, first")
+    for declared in realm.control.indexes(alias):
+        forget(realm, alias, declared)
+    realm.control.forget(alias)
 
 
 def there(realm: Realm, index: str) -> bool:
