@@ -54,8 +54,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "flat": Kind(settings={**_FLAT, "vectorIndexConfig": {"distance": "l2-squared"}}),
     "flat, binary": Kind(settings={**_FLAT, **_quantised(bq={"rescoreLimit": 400})}),
+    "hierarchical, binary": Kind(settings={**_HNSW, **_quantised(bq={"rescoreLimit": 400})}),
+    "hfresh": Kind(settings={"vectorIndexType": "hfresh"}),
     "scalar quantiser": Kind(settings={**_HNSW, **_quantised(sq={"trainingLimit": 50, "rescoreLimit": 400})}),
     "rotational quantiser": Kind(settings={**_HNSW, **_quantised(rq={"bits": 8, "rescoreLimit": 400})}),
+    "rotational quantiser of one bit": Kind(settings={**_HNSW, **_quantised(rq={"bits": 1, "rescoreLimit": 400})}),
     "product quantiser": Kind(
         settings={**_HNSW, **_quantised(pq={"segments": 8, "centroids": 32, "trainingLimit": 50, "rescoreLimit": 400})}
     ),
