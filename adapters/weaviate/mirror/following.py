@@ -21,7 +21,7 @@ from transvase.core.errors import TransvaseError, UnknownName
 from transvase.core.record import Key
 from transvase.core.template import columns_of
 
-from .live import Brought, echo
+from .live import Brought, echo, kept
 from .sides import Course, Place, Sides
 from .wording import Wording
 
@@ -125,7 +125,9 @@ class Follower:
                 ready.append(one.holding(None if text is None else known[text]))
             else:
                 done.left.add(key)
-        for key, why in self._put(course, target, ready).items():
+        refused = self._put(course, target, ready)
+        kept(self.connection, target.shape, [one.key for one in ready])
+        for key, why in refused.items():
             (done.doubtful if kind_said(why) in DOUBTFUL else done.left).add(key)
         self._drop(target, [key for key in keys if key not in now])
 

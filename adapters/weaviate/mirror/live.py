@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,7 +13,7 @@ from uuid import UUID
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.objects.cargo import Cargo, Vector, carried
 from transvase.adapters.weaviate.objects.reading import Seen
-from transvase.adapters.weaviate.objects.writing import DELETED_AT_ONCE, json_vectors, put, query_of
+from transvase.adapters.weaviate.objects.writing import DELETED_AT_ONCE, json_vectors, put, query_of, sink
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.errors import BadValue, TransvaseError
 from transvase.core.record import Key
@@ -65,7 +66,19 @@ def echo(connection: Connection, shape: Shape, brought: Brought, *, moving: str)
 
 def insert_many(connection: Connection, shape: Shape, objects: Sequence[Brought], *, moving: str, width: int) -> dict[Key, str]:
     """Objects over what is there; those that the server refused, with its reasons."""
-    return put(connection, shape, [_seen(one, shape) for one in objects], moving=moving, width=width)
+    failed = put(connection, shape, [_seen(one, shape) for one in objects], moving=moving, width=width)
+    kept(connection, shape, [one.given.key for one in objects])
+    return failed
+
+
+def kept(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
+    """See that what was written together is found by its vector after a power cut too, as what is written alone is.
+
+    No error here is anybody's: the objects are there.
+    """
+    if len(keys) > 1:
+        with suppress(TransvaseError):
+            sink(connection, shape, *{_tenant(key) for key in keys})
 
 
 def delete(connection: Connection, shape: Shape, keys: Sequence[Key], *, filters: Any = None) -> dict[Key, str]:

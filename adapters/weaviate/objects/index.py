@@ -26,7 +26,8 @@ from .nearest import nearest
 from .search import TENANT, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
-from .walking import Fault, Tally, again, beside, faults, owed, walked
+from .unfound import Graph, queued
+from .walking import OVERLAP_MS, Fault, Tally, again, beside, faults, owed, walked
 
 EXAMPLES: Final = 5
 """How many offending keys a census names."""
@@ -40,6 +41,7 @@ class WeaviateIndex:
     def __init__(self, setting: Setting, declaration: Declaration) -> None:
         self._setting, self._declaration = setting, declaration
         self._filling = Filling(setting, declaration)
+        self._graph = Graph(setting, declaration)
         self._described = Described(setting.connection, declaration.site)
 
     @property
@@ -91,7 +93,7 @@ class WeaviateIndex:
         return stretched(self._setting, self._declaration, after, limit=limit)
 
     def owe(self) -> int:
-        """Walk beside the live side and leave owed what differs: missing, too much, stale, or without a vector.
+        """Walk beside the live side and leave owed what differs: missing, too much, stale, without a vector, or not to be found.
 
         When the walk began is marked: what the sides had by then is equal or owed.
         """
@@ -99,8 +101,11 @@ class WeaviateIndex:
             raise NotReady("fill", f"nothing can be owed to {self._declaration.name} before writes are captured")
         sides = beside(self._setting, self._declaration, deep=True)
         begun = self._setting.clock()
-        suspected = [key for key, _ in faults(sides, Tally())]
+        mark = self._setting.ledger.marked(self._setting.alias, sides.site)
+        tally = Tally(since=max((mark.walked or 0) - OVERLAP_MS, 0))
+        suspected = [key for key, _ in faults(sides, tally)]
         added = sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
+        added += self._graph.owe(tally.fresh)
         walked(sides, begun)
         return added
 
@@ -217,14 +222,6 @@ class WeaviateIndex:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
         watch = self._setting.watch
         return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
-
-
-def queued(setting: Setting, site: str) -> int:
-    """Vectors that the server took and has not indexed yet, on all nodes; at least one while it says that it is indexing."""
-    answer = setting.connection.rest("GET", f"/nodes/{site}?output=verbose", doing="asking for its queues", index=site)
-    shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
-    waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
-    return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
 
 
 def parts(setting: Setting, site: str, *, asleep: bool) -> tuple[Mapping[str, object], ...]:

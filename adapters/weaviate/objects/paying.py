@@ -18,6 +18,7 @@ from .newest import Held, truths
 from .reading import Seen
 from .setting import Setting
 from .texts import expression
+from .unfound import graphed, queued, stirred, unfound
 from .walking import ill
 from .writing import aligned, drop, put_whole, restamp
 
@@ -66,6 +67,7 @@ class Paying:
         """Make the site hold what it should hold under these keys, as far as that was brought."""
         setting, declaration = self.setting, self.kept[site]
         gone: list[Key] = []
+        alike: list[Seen] = []
         whole: list[Seen] = []
         for key in sorted(keys):
             newest, there = self.now.newest(key), self.now.held[site].get(key)
@@ -73,7 +75,9 @@ class Paying:
                 gone += [key] if there is not None else []
                 continue
             wanted = self._wanted(site, newest, there)
-            if wanted is not None and not _has(there, wanted, declaration):
+            if wanted is not None and there is not None and _has(there, wanted, declaration):
+                alike += [there] if there.vector is not None else []
+            elif wanted is not None:
                 self.written.add((site, key))
                 if self.now.truth[key] == site and wanted.vector is not None:
                     with setting.awake(site, wanted.tenant):
@@ -83,6 +87,7 @@ class Paying:
         self.written.update((site, key) for key in gone)
         self._put(site, whole)
         self._drop(site, gone)
+        self._index(site, alike)
 
     def agrees(self, site: str, key: Key, seen: Held) -> bool:
         """True when the site was seen to hold what it should, and the newest state is still the one that was paid for."""
@@ -149,6 +154,15 @@ class Paying:
             some = [key for key in keys if (str(key[0]) if len(key) > 1 else "") == tenant]
             with self.setting.awake(site, tenant):
                 drop(self.setting.connection, self.setting.shape(site), some)
+
+    def _index(self, site: str, objects: Sequence[Seen]) -> None:
+        """What the site holds as it should, and is owed all the same, may be missing from its vector index."""
+        setting, width, held = self.setting, self.kept[site].width, {one.key: one for one in objects}
+        at_once = graphed(setting, site) if held and not queued(setting, site) else 0
+        for key in list(unfound(setting, site, list(held), width=width, at_once=at_once)) if at_once else ():
+            self.written.add((site, key))
+            with setting.awake(site, held[key].tenant):
+                stirred(setting, site, held[key], width=width)
 
     @property
     def _moving(self) -> str:

@@ -123,14 +123,17 @@ def picked(door: Door, shape: Shape, lens: Lens, keys: Sequence[Key], tenant: st
     """Those of a tenant's keys that are there, where gRPC can tell them whole."""
     asked, request = time.monotonic(), _request(shape, lens, tenant)
     request.limit = len(keys)
-    request.filters.CopyFrom(
-        base_pb2.Filters(
-            operator=base_pb2.Filters.OPERATOR_CONTAINS_ANY,
-            target=base_pb2.FilterTarget(property="_id"),
-            value_text_array=base_pb2.TextArray(values=[str(key[-1]) for key in keys]),
-        )
-    )
+    request.filters.CopyFrom(ids_of(keys))
     return [seen_in(one, shape, lens, tenant, asked=asked) for one in _searched(door, shape, request)]
+
+
+def ids_of(keys: Sequence[Key]) -> Message:
+    """The condition that an object has one of these keys."""
+    return base_pb2.Filters(
+        operator=base_pb2.Filters.OPERATOR_CONTAINS_ANY,
+        target=base_pb2.FilterTarget(property="_id"),
+        value_text_array=base_pb2.TextArray(values=[str(key[-1]) for key in keys]),
+    )
 
 
 def _searched(door: Door, shape: Shape, request: Message) -> Sequence[Message]:

@@ -88,6 +88,10 @@ class Tally:
     """Objects of the live side."""
     tenants: dict[str, int] = field(default_factory=dict)
     """Objects of the site, by tenant, of those that hold any."""
+    fresh: list[Key] = field(default_factory=list)
+    """Where ``since`` says it: keys that the site has a sound vector for, and wrote after that moment."""
+    since: int | None = None
+    """Milliseconds, the server's clock; None: nobody asks."""
     uneven: dict[Key, int] | None = None
     """Where it is wanted: 1 for a key with a vector and no record with a text, -1 for one the other way round."""
 
@@ -139,6 +143,9 @@ def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
         tally.held += with_vector
         if tally.uneven is not None and with_vector != with_text:
             tally.uneven[key] = with_vector - with_text
+        newer = tally.since is not None and held is not None and held.updated >= tally.since
+        if newer and held is not None and ill(held.vector, width=sides.width) is None:
+            tally.fresh.append(key)
         wrong = fault(live, held, read=read, sides=sides)
         if wrong is not None:
             yield key, wrong

@@ -97,8 +97,7 @@ def put_whole(
             raise refusal(
                 failed[one.key], doing=f"writing the object {key} (one of {len(left)}) into {shape.name}", index=shape.name
             )
-        for tenant in {one.tenant for one in objects}:
-            _sink(connection, shape, tenant)
+        sink(connection, shape, *{one.tenant for one in objects})
 
     retrying(f"writing into {shape.name}", send, budget_s=budget_s)
     return made
@@ -124,14 +123,14 @@ def drop(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
                 raise refusal(_why(one.get("errors")), doing=doing, index=shape.name)
 
 
-def _sink(connection: Connection, shape: Shape, tenant: str) -> None:
+def sink(connection: Connection, shape: Shape, *tenants: str) -> None:
     """Have the server put on disk what it holds back of the log of its vector index.
 
     The last batch that a shard took stays in memory until the shard's next write, for minutes if need be (measured on 1.39): when
     the server is killed, its objects are there afterwards and no search finds them. A deletion of what is not there ends that.
     """
     nobody = uuid4()
-    drop(connection, shape, [(tenant, nobody) if tenant else (nobody,)])
+    drop(connection, shape, [(tenant, nobody) if tenant else (nobody,) for tenant in tenants])
 
 
 def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, width: int) -> None:

@@ -1,0 +1,160 @@
+"""Objects that are there and that no search by their vector finds: what a server that was killed has lost of its vector index.
+
+It puts objects on disk as it takes them, and the log of its graph in pieces: of the last batch that a shard took, a part or all
+stays in memory until the shard is written again (1.39; half a minute changed nothing). A server that is killed meanwhile has the
+objects afterwards and not their places in the graph, and never makes that good: not when it begins, nor when an object is
+written again with the same vector, which it takes for no change. Another vector and then the right one is what mends it.
+
+A search with a condition of ids compares each of the objects that the graph has, so it tells which it has not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import numpy as np
+from transvase.adapters.weaviate.collections.schema import schema_of, vector_kind
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.wire.failures import passing
+from transvase.adapters.weaviate.wire.line import Line
+from transvase.core.declaration import Declaration
+from transvase.core.errors import SpaceMismatch, TransvaseError
+from transvase.core.record import Key
+from weaviate.proto.v1 import base_search_pb2, search_get_pb2
+
+from .messages import Message, message_of
+from .reading import Seen, ids_of
+from .setting import Setting
+from .writing import restamp, sink
+
+if TYPE_CHECKING:
+    from transvase.adapters.weaviate.wire.connection import Connection
+
+AT_ONCE: Final = 1_000
+"""Ids in one condition, where the collection compares so many of them one by one."""
+PAUSE_S: Final = 0.5
+STUCK_S: Final = 60.0
+"""How long a server that indexes from a queue may get no further with what is looked for."""
+_OTHER: Final = np.float32(1.001)
+"""How much the largest component of a vector differs for the moment in which it is to be another."""
+
+_log = logging.getLogger(__name__)
+
+
+def queued(setting: Setting, site: str) -> int:
+    """Vectors that the server took and has not indexed yet, on all nodes; at least one while it says that it is indexing."""
+    answer = setting.connection.rest("GET", f"/nodes/{site}?output=verbose", doing="asking for its queues", index=site)
+    shards = [shard for node in (answer or {}).get("nodes") or () for shard in node.get("shards") or ()]
+    waiting = sum(int(shard.get("vectorQueueLength") or 0) for shard in shards if shard.get("loaded", True))
+    return waiting or int(any(shard.get("vectorIndexingStatus") == "INDEXING" for shard in shards))
+
+
+def graphed(setting: Setting, site: str) -> int:
+    """Up to how many ids a search by vector compares one by one; 0 where there is no graph that could lack one."""
+    raw = schema_of(setting.connection, site)
+    kind = vector_kind(raw, setting.look().source.vector)
+    config: Mapping[str, Any] = raw["vectorConfig"][kind.name]["vectorIndexConfig"] if kind.name else raw["vectorIndexConfig"]
+    config = config.get("hnsw") or config
+    return 0 if kind.index == "flat" or kind.skipped else min(AT_ONCE, int(config.get("flatSearchCutoff") or 0))
+
+
+@dataclass(slots=True)
+class Graph:
+    """The vector index of one side."""
+
+    setting: Setting
+    declaration: Declaration
+    told: set[Key] = field(default_factory=set, init=False)
+    """What was owed by this object before, and is not once more: whoever could not mend it the first time cannot the second."""
+
+    def owe(self, keys: Sequence[Key]) -> int:
+        """Leave owed which of these, that the side holds with a vector, no search finds; how many those are."""
+        setting, site = self.setting, self.declaration.site
+        at_once = graphed(setting, site) if keys else 0
+        if not at_once:
+            return 0
+        lost = [key for key in self._lost(keys, at_once) if key not in self.told]
+        if lost:
+            self.told.update(lost)
+            _log.warning("%d objects of %s were there and no search found them; they are indexed anew", len(lost), site)
+            setting.ledger.owe(setting.alias, lost, only=site)
+        return len(lost)
+
+    def _lost(self, keys: Sequence[Key], at_once: int) -> list[Key]:
+        """What is not found though the server indexes nothing any more, or gets no further with these."""
+        setting, site, width = self.setting, self.declaration.site, self.declaration.width
+        lost = list(unfound(setting, site, keys, width=width, at_once=at_once))
+        end = time.monotonic() + STUCK_S
+        while lost and queued(setting, site) and time.monotonic() < end:
+            time.sleep(PAUSE_S)
+            left = list(unfound(setting, site, lost, width=width, at_once=at_once))
+            if len(left) < len(lost):
+                end = time.monotonic() + STUCK_S
+            lost = left
+        return lost
+
+
+def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_once: int) -> Iterator[Key]:
+    """Those of the keys, which have a vector of this width, that no search finds; one of several copies is enough to lack it."""
+    shape = setting.shape(site)
+    moving = shape.named(setting.look().source.vector)
+    for tenant, group in groupby(sorted(keys), key=lambda key: str(key[0]) if len(key) > 1 else ""):
+        some = list(group)
+        with setting.awake(site, tenant):
+            sink(setting.connection, shape, tenant)  # what is found now is found after a power cut too
+            for start in range(0, len(some), at_once):
+                part = some[start : start + at_once]
+                request = _aimed(shape, moving, part, tenant=tenant, width=width)
+                found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
+                yield from (key for key in part if any(key[-1] not in one for one in found if one is not None))
+
+
+def stirred(setting: Setting, site: str, one: Seen, *, width: int) -> None:
+    """Have the server index the object's vector anew, which it is seen to hold."""
+    assert one.vector is not None, "only what has a vector is looked for"
+    other = one.vector.copy()
+    other[int(np.argmax(np.abs(other)))] *= _OTHER
+    shape = setting.shape(site)
+    for vector in (other, one.vector):
+        restamp(setting.connection, shape, one.holding(vector), moving=setting.look().source.vector, width=width)
+
+
+def _doors(connection: Connection, shape: Shape) -> Sequence[Connection | Line]:
+    return connection.each if shape.copies > 1 and len(connection.each) > 1 else (connection,)
+
+
+def _found(door: Connection | Line, request: Message, shape: Shape) -> set[UUID] | None:
+    """None where one of several hosts does not answer just now, and for a shard of another width, of which a census tells."""
+    try:
+        return {UUID(one.metadata.id) for one in door.search(request, index=shape.name).results}
+    except SpaceMismatch:
+        return None
+    except TransvaseError as error:
+        if isinstance(door, Line) and passing(error):
+            return None
+        raise
+
+
+def _aimed(shape: Shape, moving: str, keys: Sequence[Key], *, tenant: str, width: int) -> Message:
+    near = base_search_pb2.NearVector(
+        vectors=[message_of("", np.ones(width, dtype=np.float32))],
+        targets=base_search_pb2.Targets(target_vectors=[moving] if moving else []),
+    )
+    return search_get_pb2.SearchRequest(
+        collection=shape.name,
+        tenant=tenant,
+        limit=len(keys),
+        near_vector=near,
+        metadata=search_get_pb2.MetadataRequest(uuid=True),
+        properties=search_get_pb2.PropertiesRequest(),
+        filters=ids_of(keys),
+        uses_123_api=True,
+        uses_125_api=True,
+        uses_127_api=True,
+    )
