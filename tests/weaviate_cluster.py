@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -49,6 +51,40 @@ def away(node: Node, nodes: Sequence[Node]) -> Iterator[None]:
     finally:
         node.start()
         node.wait()
+    whole(nodes)
+
+
+@contextmanager
+def frozen(node: Node, seconds: float) -> Iterator[None]:
+    """The node stands still for so long, whatever happens meanwhile."""
+    node.freeze()
+    timer = threading.Timer(seconds, node.thaw)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@contextmanager
+def stopped(node: Node, seconds: float) -> Iterator[ThreadPoolExecutor]:
+    """The node is down, and is started after so long: here, for it would end with a thread that started it. Moves run aside."""
+    node.stop()
+    with ThreadPoolExecutor(1) as aside:
+        yield aside
+        time.sleep(seconds)
+        node.start()
+        node.wait()
+
+
+def mended(nodes: Sequence[Node]) -> None:
+    """Whichever is frozen or down serves again, and all of them are together."""
+    for one in nodes:
+        one.thaw()
+        if not one.running:
+            one.start()
+    for one in nodes:
+        one.wait()
     whole(nodes)
 
 

@@ -1,7 +1,8 @@
 """Makes an operator's moves on a real server in processes of their own, and kills or freezes one in the middle where told to.
 
 Run as a program it is a fork server (``forking``): a child makes one move as a command would, and is killed (or frozen) at the
-n-th step: before (n odd) or after (n even) an exchange with the server, a transaction of the ledger, or a flush.
+n-th step: before (n odd) or after (n even) an exchange with the server, a transaction of the ledger, or a flush. Where others
+are at work, and a step has no number, it is named by a function of the switch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 import httpx
 from forking import End, Server, Tally, serve
 from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.switching import pointing
 from transvase.core.migration import Phase
 from transvase.migrations import fill as filling
 from transvase.migrations.prove import scene
@@ -70,10 +72,23 @@ class Gallows(Server):
         self.begin(walk, move, die_at=die_at, among=among)
         return self.ended()
 
-    def begin(self, walk: Walk, move: str, *, die_at: int = 0, by: signal.Signals = signal.SIGKILL, among: str = "") -> int:
-        """As ``make``, and do not wait for its end; the number of the process."""
+    def begin(
+        self,
+        walk: Walk,
+        move: str,
+        *,
+        die_at: int = 0,
+        by: signal.Signals = signal.SIGKILL,
+        among: str = "",
+        at: str = "",
+    ) -> int:
+        """As ``make``, and do not wait for its end; the number of the process.
+
+        ``at``: it is met where this function of the switch begins, or ends (``after NAME``).
+        """
         where = {"web": str(walk.application.web.base_url), "url": walk.url, "table": walk.table, "alias": walk.alias}
-        return self.order({**where, "vector": walk.vector, "move": move, "by": by, "among": among, DIE_AT: die_at})
+        more = {"vector": walk.vector, "allowed": walk.allowed, "among": among, "at": at}
+        return self.order({**where, **more, "move": move, "by": by, DIE_AT: die_at})
 
 
 def stands(process: int, where: str) -> None:
@@ -99,10 +114,27 @@ def small(change: Callable[[Any, str, int], None]) -> None:
     change(scene, "QUERIES", 4)
 
 
+def _met(at: str, by: signal.Signals) -> None:
+    when, _, name = at.rpartition(" ")
+    plain = getattr(pointing, name)
+
+    def call(*given: Any, **named: Any) -> Any:
+        if not when:
+            os.kill(os.getpid(), by)
+        done = plain(*given, **named)
+        if when:
+            os.kill(os.getpid(), by)
+        return done
+
+    setattr(pointing, name, call)
+
+
 def _move(order: dict[str, Any], tally: Tally) -> int:
     count(order[DIE_AT], tally, beside=_BESIDE, by=signal.Signals(order["by"]), among=order["among"])
     store, application = connect(order["url"]), Application(httpx.Client(base_url=order["web"]))
-    walk = Walk(application, order["url"], store, order["table"], order["alias"], order["vector"])
+    walk = Walk(application, order["url"], store, order["table"], order["alias"], order["vector"], order["allowed"])
+    if order["at"]:
+        _met(order["at"], signal.Signals(order["by"]))
     MOVES[order["move"]](walk)
     if order[DIE_AT] and order["by"] == signal.SIGKILL:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -50,6 +50,8 @@ class Walk:
     alias: str
     vector: str = ""
     """The vector that moves; empty for the nameless one."""
+    allowed: int = 0
+    """How many keys may be owed at a switch."""
 
     def write(self, number: int, text: str, *, to: str = "", by: str = "old", **more: Any) -> None:
         """The application writes an object with a vector by an encoder, through the alias or to a collection, unseen by us."""
@@ -84,10 +86,10 @@ class Walk:
         assert verdict.passed, prove.sentence(verdict)
 
     def cut_over(self) -> Outcome:
-        return cutover(self.store, self.alias, encoders=encoder)
+        return cutover(self.store, self.alias, encoders=encoder, allow_owed=self.allowed)
 
     def rolled_back(self) -> Outcome:
-        return rollback(self.store, self.alias, encoders=encoder)
+        return rollback(self.store, self.alias, encoders=encoder, allow_owed=self.allowed)
 
     def retired(self, **options: Any) -> Outcome:
         return retire(self.store, self.alias, **options)

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.adapters.weaviate.wire.credentials import Credentials
-from transvase.adapters.weaviate.wire.failures import Kind, kind_of, retrying
+from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal, retrying
+from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.errors import StoreFailed, TransvaseError, Unfit
 from weaviate.proto.v1 import search_get_pb2
 from weaviate_doors import Issuer, certificate, issuing, tls_before
@@ -54,6 +56,30 @@ def test_the_next_host_is_asked_where_one_is_not_reached(node: Node, silent: int
     with pytest.raises(StoreFailed) as failed:
         both.each[0].rest("GET", "/meta")
     assert kind_of(failed.value) is Kind.UNREACHED
+    both.close()
+
+
+def test_a_reader_is_given_to_the_next_host_where_one_asks_its_cluster_in_vain_and_a_writer_is_not(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Connection(Address.parse(f"weaviate://127.0.0.1:{node.rest},localhost:{node.rest}?grpc={node.grpc}"), Credentials())
+    asked, answered = list[str](), Line.rest
+
+    def rest(line: Line, method: str, path: str, **more: Any) -> Any:
+        asked.append(line.host.name)
+        if len(asked) == 1:
+            raise refusal(
+                "failed to execute query: rpc error: code = Canceled desc = the client connection is closing", status=500
+            )
+        return answered(line, method, path, **more)
+
+    monkeypatch.setattr(Line, "rest", rest)
+    assert both.rest("GET", "/meta")["version"]
+    assert asked == ["127.0.0.1", "localhost"]
+    asked.clear()
+    with pytest.raises(StoreFailed) as failed:
+        both.rest("POST", "/objects", body={})
+    assert (kind_of(failed.value), asked) == (Kind.LEADERLESS, ["localhost"])
     both.close()
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -355,11 +355,32 @@ def test_too_few_replicas_leave_a_doubt() -> None:
         nodes[2].freeze()
         error = raised(lambda: connection.rest("POST", "/objects?consistency_level=ALL", body=body(name), index=name))
         # A slow node 0 drops its line to the frozen one first, or says nothing at all for longer than we wait.
-        assert kind_of(error) in (Kind.CONSISTENCY, Kind.BROKEN, Kind.TIMED_OUT), error
+        assert kind_of(error) in (Kind.CONSISTENCY, Kind.BROKEN, Kind.LEADERLESS, Kind.TIMED_OUT), error
         assert passing(error)
         assert in_doubt(error)
         connection.close()
         nodes[2].thaw()
+
+
+_ASKED: Final = "failed to execute query: rpc error: code = Canceled desc = grpc: the client connection is closing"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (f"validate: failed to get class: Papers1: {_ASKED}", Kind.LEADERLESS),
+        (f"could not get class Papers1: {_ASKED}", Kind.LEADERLESS),
+        (f"msg:{_ASKED} code:400 err:invalid object: {_ASKED}", Kind.LEADERLESS),
+        (
+            "put object: replicate insertion: cannot reach enough replicas: required 2 replicas, got 1: connection refused",
+            Kind.CONSISTENCY,
+        ),
+    ],
+)
+def test_what_a_node_says_of_others_is_not_taken_for_its_own(said: str, kind: Kind) -> None:
+    """Three nodes said this (1.39) when their leader, or two of them, were killed: nothing was gone, and they were reached."""
+    error = refusal(said, status=500, index="Papers1")
+    assert (kind_said(said, status=500), kind_of(error), in_doubt(error)) == (kind, kind, True)
 
 
 def test_every_kind_that_the_table_knows_has_a_sentence_said_above() -> None:

@@ -9,20 +9,25 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.mirror import Mirror, following
+from transvase.adapters.weaviate.mirror import Mirror, following, sides
+from transvase.adapters.weaviate.wire.failures import refusal
+from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.connect import connect
 from transvase.core.declaration import Proposal, Source
 from transvase.core.errors import BadValue, SpaceMismatch, StoreFailed, UnknownName
 from transvase.core.space import Vectors
+from transvase.migrations.sync import Worker
 from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
-from weaviate_independent import strange_vectors
+from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_mirrors import ENCODERS, Ground, assert_alike, mirrored, pay, reader, still
 from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, uid
 from weaviate_server import Node
+from weaviate_walk import encoder, walked
 
 pytestmark = pytest.mark.weaviate
 
@@ -44,6 +49,34 @@ def test_every_verb_leaves_both_sides_alike_and_nothing_owed(plot: Plot) -> None
         assert not mirror.exists(first)
     assert_alike(plot, size=41)
     assert reader(plot).objects(plot.shadow.site)[second]["properties"] == {"body": "two again"}
+
+
+def test_no_write_needs_the_clusters_leader(server: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that has to look at the alias and the collections anew: objects are written without it."""
+    with walked(server, tmp_path, rows=20) as walk:
+        walk.adopted()
+        walk.opened()
+        walk.filled()
+        with Mirror.connect(walk.url, walk.alias, encoders=ENCODERS) as mirror, monkeypatch.context() as patch:
+            mirror.update(uid(1), {"body": "while there was one"})
+            asked, seen = Line.rest, walk.store.alias(walk.alias)
+
+            def rest(line: Line, method: str, path: str, *, local: bool = False, **more: Any) -> Any:
+                if path.startswith(("/schema/", "/aliases/")) and not local:
+                    raise refusal("leader not found", status=500)
+                return asked(line, method, path, local=local, **more)
+
+            patch.setattr(sides, "KNOWN_S", 0.0)
+            patch.setattr(Line, "rest", rest)
+            assert seen.shadow is not None
+            walk.store.ledger.begin_capture(walk.alias, live=seen.live.site, shadow=seen.shadow.site, patience_s=5.0)
+            mirror.update(uid(1), {"body": "without one"})
+            assert not mirror.insert_many([{"body": f"text {number}"} for number in range(10)]).has_errors
+            assert mirror.delete(uid(2))
+        assert Worker(walk.store, walk.alias, encoder).pay_up(deadline_s=30) == 0
+        found = Reader(walk.application.web)
+        assert differences(found, seen.live.site, seen.shadow.site) == []
+        assert found.objects(seen.shadow.site)[uid(1)]["properties"]["body"] == "without one"
 
 
 def test_batches_are_gathered_and_sent_as_the_drivers_are(plot: Plot) -> None:

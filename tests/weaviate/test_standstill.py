@@ -18,7 +18,7 @@ import pytest
 from transvase.adapters.weaviate.switching import pointing, watch
 from transvase.core.errors import NotReady, StoreFailed
 from transvase.core.retriever import Retriever
-from weaviate_cluster import leader, url_of, whole
+from weaviate_cluster import leader, mended, url_of, whole
 from weaviate_objects import uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, text_of, walked
@@ -106,16 +106,6 @@ def ready(cluster: Sequence[Node], tmp_path_factory: pytest.TempPathFactory) -> 
 def walk(ready: Walk, cluster: Sequence[Node]) -> Walk:
     mended(cluster)
     return ready
-
-
-def mended(cluster: Sequence[Node]) -> None:
-    for one in cluster:
-        one.thaw()
-        if not one.running:
-            one.start()
-    for one in cluster:
-        one.wait()
-    whole(cluster)
 
 
 def chosen(cluster: Sequence[Node], who: str) -> tuple[Node, list[Node]]:

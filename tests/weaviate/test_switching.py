@@ -13,7 +13,7 @@ import pytest
 from transvase.adapters.weaviate import connect
 from transvase.adapters.weaviate.mirror import Mirror
 from transvase.adapters.weaviate.objects.walking import OVERLAP_MS
-from transvase.adapters.weaviate.switching import pointing
+from transvase.adapters.weaviate.switching import pointing, tail
 from transvase.adapters.weaviate.switching.aliases import load
 from transvase.core.connect import connect as connect_any
 from transvase.core.errors import BadValue, Moved, NotReady, StoreFailed, Superseded, Unfit, UnknownName
@@ -367,6 +367,36 @@ def test_what_a_stranger_writes_while_the_alias_moves_is_not_lost(
         assert body_of(walk, side, ROWS + 1) == "a latecomer's own"
         assert body_of(walk, side, 2) is None
         assert len(walk.application.all(side)) == ROWS
+
+
+@pytest.mark.parametrize("still_s", [0.0, 1.1 * tail.QUICK_S])
+def test_a_write_that_a_node_held_up_is_found_although_it_ends_when_all_agree(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch, still_s: float
+) -> None:
+    """Sent before the alias moved, and made when the node goes on. No move that was quick is looked at twice."""
+    walk, target = shadowed
+    moved, tailed, looks = pointing._put, tail.owe_tail, list[int]()
+
+    def put(*args: object) -> None:
+        moved(*args)  # type: ignore[arg-type]
+        time.sleep(still_s)
+
+    def owe_tail(*args: object) -> int:
+        looks.append(tailed(*args))  # type: ignore[arg-type]
+        if still_s and len(looks) == 1:
+            walk.write(1, "held up", to=walk.table)
+            walk.application.delete(walk.table, uid(2))
+        return looks[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tail, "HELD_UP_S", 0.0)
+        patch.setattr(tail, "owe_tail", owe_tail)
+        patch.setattr(pointing, "_put", put)
+        point(walk, target)
+    assert looks == ([0, 2] if still_s else [0])
+    pay(walk)
+    for side in (walk.table, target) if still_s else ():
+        assert (body_of(walk, side, 1), body_of(walk, side, 2)) == ("held up", None)
 
 
 def test_what_was_edited_before_the_last_walk_and_deleted_after_the_move_stays_deleted(

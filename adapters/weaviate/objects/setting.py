@@ -35,6 +35,10 @@ class Watching(Protocol):
         """The alias, just as old."""
         ...
 
+    def now(self, alias: str) -> Alias:
+        """The alias as it is, or was a fraction of a second ago, whether or not the cluster has a leader."""
+        ...
+
     def forget(self, alias: str) -> None:
         """What was seen of it is so no longer."""
         ...

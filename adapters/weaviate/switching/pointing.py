@@ -7,6 +7,7 @@ request that was not answered may take place late: until every node has been see
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +29,7 @@ from . import agreement
 from .aliases import Known, Realm, known, named
 from .lifecycle import OVERLAP_MS
 from .likeness import bring
-from .tail import Window, owe_tail
+from .tail import Window, owe_tails
 
 PUT_S: Final = 5.0
 """How long one move may go without an answer; it took 33 ms, and 10 s where a new leader had to be elected."""
@@ -108,7 +109,7 @@ def _moved(realm: Realm, seen: Known, target: Declaration, *, owed: int, looked:
         _put(realm, name, one, target.site)
     seconds = time.perf_counter() - started
     after = _written(realm, seen, target)
-    _finished(realm, after, settings)
+    _finished(realm, after, settings, since=started)
     return Switch(seconds, owed, 0.0, agreed_s=max(time.perf_counter() - started - seconds, 0.0))
 
 
@@ -159,8 +160,11 @@ def _capture(realm: Realm, name: str, *, live: str, shadow: str) -> None:
         return  # the writers that were waited for in vain have entries, and are owed whichever side they write first
 
 
-def _finished(realm: Realm, seen: Known, settings: Settings) -> Known:
-    """What an earlier move left open is finished as far as the nodes agree; the alias as it is then."""
+def _finished(realm: Realm, seen: Known, settings: Settings, *, since: float = -math.inf) -> Known:
+    """What a move left open is finished as far as the nodes agree; the alias as it is then.
+
+    ``since`` is when it began (perf_counter); an earlier command's began long ago.
+    """
     doubts = _doubts(realm, seen.row.name)
     if not doubts:
         return _taken_over(realm, seen) if seen.drifted else seen
@@ -173,9 +177,8 @@ def _finished(realm: Realm, seen: Known, settings: Settings) -> Known:
         seen = _put_right(realm, known(realm, seen.row.name), going, late=late)
         if agreement.behind(realm.connection, patience_s=AGREE_S):
             return seen
-    for one in going:
-        if one.window.new == seen.alias.live.site:
-            owe_tail(settings(seen), one.window)
+    windows = [one.window for one in going if one.window.new == seen.alias.live.site]
+    owe_tails(settings(seen), windows, took_s=time.perf_counter() - since)
     _cleared(realm, seen, doubts)
     return seen
 

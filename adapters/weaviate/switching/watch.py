@@ -84,8 +84,10 @@ class Watch:
         if alias not in self._wanted:
             self._wanted.add(alias)
             self._begin()
-        if found is not None:
-            return found
+        return self.now(alias) if found is None else found
+
+    def now(self, alias: str) -> Alias:
+        """The alias as the leader has it; where that one does not answer soon, as the host has it, hardly older."""
         try:
             return self._looked(alias)
         except StoreFailed:

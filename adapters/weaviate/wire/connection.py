@@ -19,7 +19,9 @@ from .line import Line
 OLDEST: Final = (1, 32)
 """The first version with aliases."""
 
-SILENT: Final = {Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT}
+ASKING: Final = {Kind.CONSISTENCY, Kind.LEADERLESS}
+"""The host answers, and has asked others of the cluster in vain: another host may fare better."""
+SILENT: Final = {Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT, *ASKING}
 """After these the next request does not begin with the same host."""
 
 T = TypeVar("T")
@@ -45,8 +47,9 @@ class _Turn:
 class Connection:
     """One server. A request goes to the host that answered last; where that one is not reached, to the next.
 
-    What only reads is given to another host as well when the first one breaks off, or answers nothing at all any more. What
-    may have written is not: sent and not answered, it stays in doubt. Whatever it was, the next request begins elsewhere.
+    What only reads is given to another host as well when the first one breaks off, answers nothing at all any more, or has asked
+    the rest of the cluster in vain. What may have written is not: sent and not answered, it stays in doubt. Whatever it was, the
+    next request begins elsewhere.
     """
 
     def __init__(self, address: Address, credentials: Credentials | None = None) -> None:
@@ -174,7 +177,7 @@ class Connection:
                 if kind in SILENT:
                     self._turn.at = (at + 1) % count
                 broke = reads and kind is Kind.BROKEN and step < count
-                if not (broke or (spare and kind is Kind.UNREACHED)):
+                if not (broke or (spare and (kind is Kind.UNREACHED or (reads and kind in ASKING)))):
                     raise
                 continue
             self._turn.at = at

@@ -58,6 +58,7 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
             r"vectoriz.*(connection refused|connection reset|no such host|timeout|deadline exceeded|EOF|status:? 5\d\d)",
         ),
         (Kind.FORBIDDEN, r"forbidden action|insufficient permissions"),
+        (Kind.LEADERLESS, r"failed to execute query: rpc error: code = (Canceled|Unavailable|DeadlineExceeded)"),
         (Kind.STRANGER, r"anonymous access not enabled|invalid api key|unauthorized"),
         (
             Kind.DANGLING,
@@ -80,7 +81,7 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.SIZE, r"message larger than max|trying to send message larger|request body too large"),
         (Kind.MODE, r"(read|write)-only mode is enabled|scale-out mode"),
         (Kind.STILL, r"store is read-only"),
-        (Kind.CONSISTENCY, r"cannot achieve consistency level"),
+        (Kind.CONSISTENCY, r"cannot achieve consistency level|cannot reach enough replicas"),
         (Kind.LEADERLESS, r"leader not found|node is not the leader|leadership lost"),
         (Kind.BUSY, r"429 too many requests|http2 header with status: (429|503)|not enough memory"),
         (Kind.UNREACHED, r"failed to connect to all addresses|connection refused"),
@@ -88,7 +89,10 @@ SIGNS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = tuple(
         (Kind.BROKEN, r"code = Canceled|client connection is closing"),
     )
 )
-"""The server's sentences, and gRPC's own, the narrower ones first."""
+"""The server's sentences, and gRPC's own, the narrower ones first.
+
+A node that asks the leader about a collection in vain says that it failed to get the collection: nothing is gone for that.
+"""
 
 _STATUS: Final = {401: Kind.STRANGER, 403: Kind.FORBIDDEN, 404: Kind.MISSING, 413: Kind.SIZE, 429: Kind.BUSY}
 _CODES: Final = {

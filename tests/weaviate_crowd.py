@@ -1,0 +1,294 @@
+"""Everybody at work on three nodes of which one may be away: writers with a Mirror or past every one, readers, and what is there.
+
+A write that failed is in doubt, for the server may have made it or not: one of both states is right from then on, and no third.
+In the end the copies of every node are compared, and where they differ the object is asked for by its id, as a majority has it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import numpy as np
+from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.mirror import Mirror
+from transvase.core.errors import NotReady, StoreFailed
+from transvase.core.retriever import Retriever
+from transvase.core.space import Role
+from transvase.migrations.sync import Worker, beside
+from weaviate.classes.data import DataObject
+from weaviate_independent import Json, Reader, differences, strange_vectors
+from weaviate_objects import NEW, OLD, WIDTH, uid
+from weaviate_server import Node
+from weaviate_walk import ENCODERS, Walk, encoder, text_of
+from weaviate_work import at_work
+from weaviate_writers import WALL
+
+OWN: Final = 20
+"""Keys that a writer has for itself."""
+ALLOWED: Final = 2 * OWN
+"""A write that is under way counts as owed, and with writers that never pause there is always one."""
+WAIT_S: Final = 120.0
+EVERY_S: Final = 0.05
+"""Between two writes, or two searches, of one thread: two processors do all of this."""
+CLOSE: Final = 1e-3
+"""What a score may differ by: the server computes in single precision."""
+
+Act = Callable[["Writer", UUID, str | None, bool], None]
+"""Writes the text of a key, or deletes it; told whether it is there. StoreFailed where that may have been done or not."""
+
+
+@dataclass
+class Writer:
+    """One thread of the application. For each of its keys: what may be there, which is one state unless a write went wrong."""
+
+    act: Act
+    first: int
+    rows: int
+    drawn: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    lasting: bool = False
+    """Deletes nothing that it wrote since ``fresh`` was emptied."""
+    known: dict[int, set[str | None]] = field(default_factory=dict)
+    fresh: set[int] = field(default_factory=set)
+    steps: int = 0
+    failures: list[str] = field(default_factory=list)
+    history: dict[int, list[str]] = field(default_factory=dict)
+    """What was tried of each key, when (seconds of one clock), and how it ended."""
+    slowest_s: float = 0.0
+
+    def step(self) -> None:
+        number = self.first + int(self.drawn.integers(OWN))
+        before = self.known.get(number, {text_of(number) if number < self.rows else None})
+        gone = self.drawn.random() < 0.3 and not (self.lasting and number in self.fresh)
+        body = None if gone else f"of {self.first}, step {self.steps}"
+        self.steps += 1
+        self.fresh.add(number)
+        begun, end = time.time(), "done"
+        try:
+            self.act(self, uid(number), body, before != {None} and len(before) == 1)
+        except StoreFailed as error:
+            end = str(error)
+            self.failures.append(end)
+            self.known[number] = {*before, body}
+        else:
+            self.known[number] = {body}
+        self.slowest_s = max(self.slowest_s, time.time() - begun)
+        self.history.setdefault(number, []).append(f"{begun:.3f} to {time.time():.3f}: {body!r} {end}")
+
+
+def through(mirror: Mirror) -> Act:
+    """By Mirror."""
+
+    def act(writer: Writer, key: UUID, body: str | None, there: bool) -> None:
+        if body is None:
+            mirror.delete(key)
+        elif there and writer.steps % 2:
+            mirror.update(key, {"body": body})
+        else:
+            done = mirror.insert_many([DataObject({"body": body, "team": "green"}, uuid=key)])
+            if done.has_errors:
+                raise StoreFailed(str(done.errors))
+
+    return act
+
+
+def past(walk: Walk) -> Act:
+    """Past every Mirror, at the application's node: through the alias, with vectors of the side that it believes to be live."""
+    web, sides = walk.application.web, {"width": WIDTH}
+
+    def ask(method: str, path: str, body: object = None) -> Any:
+        try:
+            answer = web.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise StoreFailed(f"{type(error).__name__}: {error}") from error
+        if answer.status_code >= 500:
+            raise StoreFailed(answer.text)
+        return answer.json() if answer.content else None
+
+    def act(writer: Writer, key: UUID, body: str | None, there: bool) -> None:
+        if body is None:
+            site = ""  # nothing is deleted through an alias: so by name, and again where the alias was moved meanwhile
+            while site != (site := ask("GET", f"/v1/aliases/{walk.server_alias}")["class"]):
+                ask("DELETE", f"/v1/objects/{site}/{key}")
+            return
+        while True:
+            vector = (OLD if sides["width"] == WIDTH else NEW).encode([body], Role.DOCUMENT).matrix[0].tolist()
+            vector += [0.0] * (sides["width"] - len(vector))
+            told = {"id": str(key), "properties": {"body": body, "team": "past"}, "vector": vector}
+            (done,) = ask("POST", "/v1/batch/objects", {"objects": [{"class": walk.server_alias, **told}]})
+            why = str((done["result"].get("errors") or {}).get("error") or "")
+            if not why:
+                return
+            if not any(said in why for said in WALL):
+                raise StoreFailed(why)
+            sides["width"] = 2 * WIDTH + 1 - sides["width"]
+
+    return act
+
+
+@dataclass
+class Searcher:
+    """One thread that searches; each answer's scores are computed again for the side that it names.
+
+    The server gives a wrong score now and then while an object is written: it looks the objects up after it has searched, and one
+    that is gone by then leaves its distance to the next (seen on 1.39). Such an answer is right when it is asked for again, and
+    never has a score of the other side's Space.
+    """
+
+    retriever: Retriever
+    table: str
+    rows: int
+    sides: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
+    torn: int = 0
+    slowest_s: float = 0.0
+
+    def step(self) -> None:
+        text = text_of(len(self.sides) % self.rows)
+        wrong = self._asked(text)
+        self.torn += bool(wrong)
+        for _ in range(2):
+            wrong = self._asked(text) if wrong else []
+        self.wrong += wrong
+
+    def _asked(self, text: str) -> list[str]:
+        begun = time.monotonic()
+        found = self.retriever.answer(text, 5)
+        self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
+        names = ("old", "new") if found.index == self.table else ("new", "old")
+        self.sides.append(found.index)
+        wrong = [] if found.hits else [f"{text!r}: {found.index} answered with nothing"]
+        for hit in found.hits:
+            right, other = (_likeness(name, text, hit.text or "") for name in names)
+            if abs(right - hit.score) > CLOSE:
+                wrong.append(f"{hit.key} of {found.index}: {hit.score} and not {right} as {hit.text!r}")
+                if abs(other - hit.score) < CLOSE / 10:
+                    self.mixed.append(wrong[-1])
+        return wrong
+
+
+def _likeness(name: str, text: str, other: str) -> float:
+    query, row = (ENCODERS[name].encode([one], role).matrix[0] for one, role in ((text, Role.QUERY), (other, Role.DOCUMENT)))
+    return float(query @ row)
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who was at work, and what each of them remembers."""
+
+    writers: Sequence[Writer]
+    searchers: Sequence[Searcher]
+
+    def __str__(self) -> str:
+        writers = [
+            f"writer {one.first}: {one.steps} steps, {one.slowest_s:.1f} s, failed: {one.failures}" for one in self.writers
+        ]
+        return "\n".join(
+            [*writers, *(f"{len(one.sides)} searches, {one.slowest_s:.1f} s, torn {one.torn}" for one in self.searchers)]
+        )
+
+    def told(self) -> dict[int, set[str | None]]:
+        """What may be there of the keys that they wrote."""
+        return {number: some for one in self.writers for number, some in one.known.items()}
+
+    def history(self) -> dict[int, list[str]]:
+        """What they tried of each of their keys."""
+        return {number: some for one in self.writers for number, some in one.history.items()}
+
+    def unharmed(self, *sides: str) -> None:
+        """No answer was mixed or stayed wrong, every side answered everybody, and everybody was at work."""
+        assert [(one.wrong, one.mixed) for one in self.searchers] == [([], []) for _ in self.searchers]
+        torn = [(one.torn, len(one.sides)) for one in self.searchers]
+        assert all(some <= count // 20 for some, count in torn), torn
+        assert all(set(sides) <= set(one.sides) for one in self.searchers)
+        assert all(one.steps > OWN for one in self.writers)
+
+
+@contextmanager
+def crowd(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = ()) -> Iterator[Crowd]:
+    """Two writers through Mirrors, two readers, each with a store of its own, ``more`` writers, and a worker that pays.
+
+    The first writer's keys begin at ``first``, where there are objects; those of the second one are new.
+    """
+    with ExitStack() as stack:
+        mirrors = [stack.enter_context(Mirror.connect(walk.url, walk.alias, encoders=ENCODERS)) for _ in range(2)]
+        retrievers = [stack.enter_context(Retriever.connect(walk.url, walk.alias, encoders=ENCODERS)) for _ in range(2)]
+        paying = connect(walk.url)
+        stack.callback(paying.close)
+        ours = [
+            Writer(through(one), start, rows, np.random.default_rng(start))
+            for one, start in zip(mirrors, (first, 1_000 + first), strict=True)
+        ]
+        made = Crowd([*ours, *more], [Searcher(one, walk.table, rows) for one in retrievers])
+        steps = [one.step for one in (*made.writers, *made.searchers)]
+        with at_work(steps, every_s=EVERY_S), beside(Worker(paying, walk.alias, encoder)):
+            yield made
+
+
+def patiently(move: Callable[[], object]) -> list[str]:
+    """The same word again while the cluster is in the way; what it said each time."""
+    end, refused = time.monotonic() + WAIT_S, list[str]()
+    while True:
+        try:
+            move()
+        except (NotReady, StoreFailed) as error:
+            refused.append(str(error))
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+        else:
+            return refused
+
+
+@dataclass(frozen=True)
+class Copies(Reader):
+    """Reads every node's copy; an object that they do not all hold alike as a majority has it, from each of the nodes."""
+
+    others: Sequence[httpx.Client] = ()
+
+    def objects(self, name: str, *, tenant: str = "") -> dict[UUID, Json]:
+        held = [Reader(web).objects(name, tenant=tenant) for web in (self.web, *self.others)]
+        found = {key: one for key, one in held[0].items() if all(some.get(key) == one for some in held)}
+        for key in set().union(*held) - found.keys():
+            path = f"/v1/objects/{name}/{key}?include=vector&consistency_level=QUORUM{f'&tenant={tenant}' if tenant else ''}"
+            answers = [web.get(path) for web in (self.web, *self.others)]
+            told = [one.json() if one.status_code == 200 else one.status_code for one in answers]
+            assert all(one == told[0] for one in told), f"{key} of {name}: {told}"
+            if told[0] != 404:
+                found[key] = told[0]
+        return found
+
+
+@contextmanager
+def copies(nodes: Sequence[Node]) -> Iterator[Copies]:
+    """A reader of all of the nodes."""
+    with ExitStack() as stack:
+        first, *others = (stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{one.rest}", timeout=60)) for one in nodes)
+        yield Copies(first, others)
+
+
+def ended(
+    walk: Walk, nodes: Sequence[Node], known: Mapping[int, set[str | None]], *, rows: int, history: Mapping[int, Sequence[str]]
+) -> None:
+    """Both sides hold the same: what the writers were told (``known``), and what nobody wrote, with the right vectors."""
+    assert Worker(walk.store, walk.alias, encoder).pay_up(deadline_s=30) == 0
+    alias = walk.store.alias(walk.alias)
+    assert alias.shadow is not None
+    with copies(nodes) as reader:
+        assert differences(reader, alias.live.name, alias.shadow.name) == []
+        for side in (alias.live, alias.shadow):
+            assert strange_vectors(reader, side.name, encoder(str(side.encoder)), side.width) == []
+        held = {uuid: one["properties"]["body"] for uuid, one in reader.objects(alias.live.name).items()}
+    may: dict[int, set[str | None]] = {number: {text_of(number)} for number in range(rows)} | dict(known)
+    wrong = [
+        f"{n}: {held.get(uid(n))!r} and not {some}: {history.get(n)}" for n, some in may.items() if held.get(uid(n)) not in some
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert held.keys() <= {uid(number) for number in may}
+    assert (walk.store.outbox(walk.alias).owed(), walk.store.ledger.doubts(walk.alias)) == (0, [])
