@@ -277,7 +277,7 @@ def ended(
     walk: Walk, nodes: Sequence[Node], known: Mapping[int, set[str | None]], *, rows: int, history: Mapping[int, Sequence[str]]
 ) -> None:
     """Both sides hold the same: what the writers were told (``known``), and what nobody wrote, with the right vectors."""
-    assert Worker(walk.store, walk.alias, encoder).pay_up(deadline_s=30) == 0
+    assert Worker(walk.store, walk.alias, encoder).pay_up(deadline_s=WAIT_S) == 0
     alias = walk.store.alias(walk.alias)
     assert alias.shadow is not None
     with copies(nodes) as reader:

@@ -91,9 +91,9 @@ class Gallows(Server):
         return self.order({**where, **more, "move": move, "by": by, DIE_AT: die_at})
 
 
-def stands(process: int, where: str) -> None:
+def stands(process: int, where: str, *, within_s: float = WAIT_S) -> None:
     """Return when the process, which freezes itself, stands still; fails when it ends instead."""
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + within_s
     while _state(process) != "T":
         assert Path(f"/proc/{process}").exists(), f"it ended before it came to {where}"
         assert time.monotonic() < end, f"it never came to {where}"

@@ -107,6 +107,35 @@ def test_what_was_written_through_mirror_at_once_is_found_after_a_power_cut(walk
     assert (lost(walk, alias.live), lost(walk, alias.shadow)) == (0, 0)
 
 
+def test_what_is_written_or_deleted_just_now_is_not_taken_for_lost(
+    server: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise no walk would come to an end as long as anybody writes, through a Mirror too."""
+    from transvase.adapters.weaviate.objects import unfound
+
+    with walked(server, tmp_path, rows=20) as walk:
+        walk.adopted()
+        walk.opened()
+        walk.filled()
+        alias, looks = walk.store.alias(walk.alias), list[Sequence[Any]]()
+        shadow = alias.shadow
+        assert shadow is not None
+        gone, busy, _, lost = keys = [(uid(n),) for n in range(4)]
+
+        def looked(_setting: Any, _site: str, some: Sequence[Any], **_options: Any) -> Iterator[Any]:
+            looks.append(some)
+            if len(looks) == 1:
+                walk.application.delete(shadow.name, gone[0])
+                walk.store.ledger.intend(walk.alias, [busy], first=alias.live.site, by="somebody")
+            else:
+                walk.write(2, text_of(2), to=shadow.name, by="new")
+            return iter([key for key in keys if key in some])
+
+        monkeypatch.setattr(unfound, "unfound", looked)
+        assert unfound.Graph(walk.store.setting(walk.alias), shadow).owe(keys) == 1
+        assert [debt.key for debt in walk.store.outbox(walk.alias).read(limit=10)] == [lost]
+
+
 def test_what_is_found_is_not_looked_for_twice(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
     from transvase.adapters.weaviate.objects import unfound
 

@@ -97,7 +97,21 @@ class Graph:
             if len(left) < len(lost):
                 end = time.monotonic() + STUCK_S
             lost = left
-        return lost
+        return self._unchanged(lost, at_once)
+
+    def _unchanged(self, lost: Sequence[Key], at_once: int) -> list[Key]:
+        """What is not found once more, and was the same object before and after: not what somebody deletes or writes just now.
+
+        A copy may lack for a moment what a majority has taken.
+        """
+        if not lost:
+            return []
+        setting, site = self.setting, self.declaration.site
+        lens = setting.lens(vector=False, others=False, properties=False)
+        before = setting.fetch(site, lens, lost)
+        left = list(unfound(setting, site, list(before), width=self.declaration.width, at_once=at_once))
+        open_, after = setting.unsettled(left, site=site), setting.fetch(site, lens, left)
+        return [key for key in left if key not in open_ and key in after and after[key].updated == before[key].updated]
 
 
 def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_once: int) -> Iterator[Key]:
