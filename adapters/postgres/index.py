@@ -168,7 +168,7 @@ class PostgresIndex:
 
     def _statement(self, connection: Connection, k: int, filters: dict[str, object], *, exact: bool, worded: bool) -> str:
         """One that was composed before, unless it looks for words and was composed a while ago: they may have an index now."""
-        kinds = tuple((name, value is None, isinstance(value, list | tuple | set | frozenset)) for name, value in filters.items())
+        kinds = tuple((name, *search.kind_of(value)) for name, value in filters.items())
         made, text = self._searches.get((k, kinds, exact, worded), (-inf, ""))
         if not text or (worded and time.monotonic() - made > words.KNOWN_S):
             text = search.statement_for(

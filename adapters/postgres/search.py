@@ -20,6 +20,8 @@ from .sql import statement
 MOST: Final = 1000
 """pgvector's upper bound of hnsw.ef_search, without which an index scan does not reach k."""
 EF_SEARCH: Final = 40
+SEVERAL: Final = (list, tuple, set, frozenset)
+"""Of a filter's value: any of its elements."""
 MISFITS: Final = (psycopg.DataError, errors.UndefinedFunction, errors.DatatypeMismatch)
 """What a filter's value meets that its column does not take."""
 
@@ -58,6 +60,13 @@ def statement_for(
     return composed.as_string(connection)
 
 
+def kind_of(value: object) -> tuple[bool, bool, bool]:
+    """Of a filter's value, what decides how it is asked for: None, several, several with None among them."""
+    if not isinstance(value, SEVERAL):
+        return value is None, False, False
+    return False, True, None in value
+
+
 def values_for(
     index: Declaration, query: Vectors, filters: Mapping[str, object], *, hybrid: tuple[str, float] | None = None
 ) -> dict[str, object]:
@@ -66,7 +75,7 @@ def values_for(
     if len(matrix) != 1:
         raise BadValue("query", matrix.shape, why="one vector is needed")
     wire = WIRE[index.form](binary_copy.wire(matrix[0], form=index.form))
-    return {"query": wire, **words.values(hybrid), **{f"w{i}": value for i, value in enumerate(filters.values(), 1)}}
+    return {"query": wire, **words.values(hybrid), **{f"w{i}": _given(value) for i, value in enumerate(filters.values(), 1)}}
 
 
 def filtering(values: Mapping[str, object]) -> list[object]:
@@ -117,8 +126,13 @@ def _filter(shape: Shape, filters: Mapping[str, object]) -> Fragment:
         column = named("s", f"c{shape.columns.index(name) + 1}")
         if value is None:
             parts.append(sql.SQL(" AND {} IS NULL").format(column))
-        elif isinstance(value, list | tuple | set | frozenset):
-            parts.append(sql.SQL(" AND {} = ANY ({})").format(column, sql.Placeholder(f"w{i}")))
+        elif isinstance(value, SEVERAL):
+            either = " AND ({c} = ANY ({w}) OR {c} IS NULL)" if None in value else " AND {c} = ANY ({w})"
+            parts.append(sql.SQL(either).format(c=column, w=sql.Placeholder(f"w{i}")))
         else:
             parts.append(sql.SQL(" AND {} = {}").format(column, sql.Placeholder(f"w{i}")))
     return sql.SQL("").join(parts)
+
+
+def _given(value: object) -> object:
+    return list(value) if isinstance(value, SEVERAL) else value

@@ -60,6 +60,65 @@ def test_where_takes_several_values_and_none(world):
         assert {hit.key for hit in hits} == keys
 
 
+def test_where_is_equality_of_the_whole_text_whatever_it_is_made_of(world):
+    """A letter, words that a lexical index leaves out, no word at all, what a pattern would mean something else by."""
+    texts = [
+        "A",
+        "a",
+        "it",
+        "IT",
+        "the",
+        "the data",
+        "data",
+        " data ",
+        "",
+        "   ",
+        "???",
+        "what?",
+        "what",
+        "wha*",
+        "R&D",
+        "r d",
+        "Ünï",
+    ]
+    world.make("docs")
+    world.put(
+        "docs", [{**row, "team": text} for row, text in zip(rows_of([body(i) for i in range(len(texts))]), texts, strict=True)]
+    )
+    world.put("docs", [{**row, "team": None} for row in rows_of({(len(texts),): "no team"})])
+    index = world.store.index("docs", adopt(world).name)
+    query = asked(index, body(3), encoder=OLD)
+    ways = [{"exact": True}, {}, {"text": "record", "lexical": 0.5}]
+    for how in ways:
+        for at, text in enumerate(texts):
+            found = [hit.key for hit in index.search(query, 5, where={"team": text}, **how).hits]
+            assert found == [world.key(at)], (text, how)
+        for some in (["A", "???"], ("it", ""), {"the", "data"}, frozenset({"", "nowhere"}), ["", "   ", "A", "the data"], []):
+            hits = index.search(query, 30, where={"team": some}, **how).hits
+            assert {hit.key for hit in hits} == {world.key(texts.index(one)) for one in some if one in texts}, (some, how)
+        for some in (["it", None], [None, ""]):
+            hits = index.search(query, 30, where={"team": some}, **how).hits
+            assert {hit.key for hit in hits if hit.text != "no team"} == {
+                world.key(texts.index(one)) for one in some if one is not None
+            }
+            assert "no team" in {hit.text for hit in hits} or how.get("text")
+        nobody = index.search(query, 30, where={"team": None}, **how).hits
+        assert {hit.text for hit in nobody} == {"no team"}, how
+        assert index.search(query, 5, where={"team": "??", "title": "T"}, **how).hits == ()
+
+
+def test_where_takes_the_key_too(world):
+    live, _ = shadowed(world, [body(i) for i in range(6)])
+    (column,) = world.plain
+    for exact in (False, True):
+        for value, keys in (
+            (world.key(4)[0], {world.key(4)}),
+            ([world.key(1)[0], world.key(2)[0]], {world.key(1), world.key(2)}),
+        ):
+            hits = live.search(asked(live, body(0), encoder=OLD), 10, where={column: value}, exact=exact).hits
+            assert {hit.key for hit in hits} == keys
+
+
 def test_an_empty_answer_names_its_generation_too(world):
     live, _ = shadowed(world, ["a"])
     answer = live.search(asked(live, "a", encoder=OLD), 1, where={"team": "none such"})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -49,6 +52,142 @@ def test_a_filter_is_equality_and_not_a_word_in_common(plot: Plot) -> None:
         index.search(query, 5, where={"colour": "blue"})
     with pytest.raises(BadValue):
         index.search(query, 0)
+
+
+KINDS = {
+    "word": {"dataType": ["text"]},
+    "whole": {"dataType": ["text"], "tokenization": "field"},
+    "spaced": {"dataType": ["text"], "tokenization": "whitespace"},
+    "trigram": {"dataType": ["text"], "tokenization": "trigram"},
+    "folded": {"dataType": ["text"], "textAnalyzer": {"asciiFold": True}},
+    "tags": {"dataType": ["text[]"]},
+    "when": {"dataType": ["date"]},
+    "owner": {"dataType": ["uuid"]},
+    "pages": {"dataType": ["int"]},
+    "price": {"dataType": ["number"]},
+    "open": {"dataType": ["boolean"]},
+    "days": {"dataType": ["date[]"]},
+    "place": {"dataType": ["geoCoordinates"]},
+    "phone": {"dataType": ["phoneNumber"]},
+    "inner": {"dataType": ["object"], "nestedProperties": [{"name": "a", "dataType": ["text"]}]},
+    "raw": {"dataType": ["blob"]},
+}
+MOMENT = datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+NUMBERED = {
+    "when": "2024-01-02T03:04:05.678Z",
+    "owner": str(UUID(int=7)),
+    "pages": 3,
+    "price": 3.5,
+    "open": True,
+    "days": ["2024-01-02T00:00:00Z", "2024-02-02T01:00:00.123456789+01:00"],
+}
+
+
+@pytest.fixture
+def kinds(server: Node, tmp_path: Path) -> Iterator[Plot]:
+    """A collection with a property of each kind; object 1 has the values of ``NUMBERED``, 2 none of them."""
+    properties = [{"name": "body", "dataType": ["text"]}, *({"name": name, **kind} for name, kind in KINDS.items())]
+    with plotted(server, tmp_path, properties=properties) as plot:
+        plot.write(1, "one", properties={"body": "one", **NUMBERED})
+        plot.write(2, "two")
+        yield plot
+
+
+TAKEN: list[tuple[dict[str, object], bool]] = [
+    ({"when": "2024-01-02T03:04:05.678Z"}, True),
+    ({"when": MOMENT}, True),
+    ({"when": MOMENT.astimezone(timezone(timedelta(hours=5)))}, True),
+    ({"when": MOMENT.replace(tzinfo=None)}, True),
+    ({"when": date(2024, 1, 2)}, False),
+    ({"days": date(2024, 1, 2)}, True),
+    ({"days": "2024-01-02"}, True),
+    ({"days": "2024-02-02T00:00:00.123456789Z"}, True),
+    ({"days": "2024-02-02T00:00:00.123456788Z"}, False),
+    ({"owner": UUID(int=7)}, True),
+    ({"owner": [str(UUID(int=7)), UUID(int=8)]}, True),
+    ({"pages": 3.0}, True),
+    ({"pages": "3"}, True),
+    ({"pages": [1, 3]}, True),
+    ({"pages": 3.5}, False),
+    ({"pages": 10**30}, False),
+    ({"price": 3.5}, True),
+    ({"price": "3.5"}, True),
+    ({"price": float("nan")}, False),
+    ({"price": 10**400}, False),
+    ({"open": True}, True),
+    ({"open": "true"}, True),
+    ({"open": False}, False),
+    ({"uuid": uid(1)}, True),
+    ({"uuid": str(uid(2))}, False),
+]
+"""Conditions, and whether object 1 meets them."""
+
+REFUSED: list[tuple[dict[str, object], str]] = [
+    ({"pages": True}, "pages is int"),
+    ({"pages": "many"}, "pages is int"),
+    ({"open": 1}, "open is boolean"),
+    ({"when": "soon"}, "when is date"),
+    ({"owner": "me"}, "owner is uuid"),
+    ({"word": 3}, "word is text"),
+    ({"place": "1,2"}, "of the kind geoCoordinates; those of text, int"),
+    ({"phone": "1"}, "of the kind phoneNumber"),
+    ({"inner": {"a": "b"}}, "of the kind object"),
+    ({"raw": "aGFsbG8="}, "of the kind blob"),
+]
+
+
+def test_a_condition_takes_what_its_kind_is_compared_with_and_the_rest_is_misuse(kinds: Plot) -> None:
+    index, query = kinds.index(kinds.live), encoded(OLD, ["one"], WIDTH)
+    for exact in (False, True):
+        for where, found in TAKEN:
+            hits = index.search(query, 5, where=where, exact=exact).hits
+            assert ((uid(1),) in {hit.key for hit in hits}) is found, (where, exact)
+        for where, words in REFUSED:
+            with pytest.raises(BadValue, match=words):
+                index.search(query, 5, where=where, exact=exact)
+
+
+@pytest.mark.parametrize("version", ["1.39.0", "1.32.4"])
+def test_a_text_is_found_however_its_property_is_tokenized(kinds: Plot, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of one letter, of stop words, and without a word, and beside others in a list. An older server negates nothing."""
+    worded = ["word", "whole", "spaced", "trigram", "folded"]
+    texts = ["A", "the it", "", "  ", "???", "?x*", " padded ", "padded", "™", "tm", "THE IT"]
+    for number, text in enumerate(texts, 10):
+        kinds.write(number, text, properties={"body": text, "tags": [text, "a word"], **dict.fromkeys(worded, text)})
+    monkeypatch.setattr(kinds.connection, "_version", version)
+    index, query = kinds.index(kinds.live), encoded(OLD, ["one"], WIDTH)
+    for name in (*worded, "tags"):
+        for number, text in enumerate(texts, 10):
+            for exact in (False, True):
+                hits = index.search(query, 5, where={name: text}, exact=exact).hits
+                assert [hit.key for hit in hits] == [(uid(number),)], (name, text, exact)
+            either = index.search(query, 5, where={name: [text, "nowhere", "A"]}).hits
+            assert {hit.key for hit in either} == {(uid(number),), (uid(10),)}, (name, text)
+
+
+def test_a_filter_that_much_shares_its_words_with_is_answered_from_a_walk_or_said(
+    plot: Plot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transvase.adapters.weaviate.objects.search.MOST", 8)
+    for number in range(20):
+        plot.write(number, f"text {number}", properties={"body": f"text {number}", "team": "the deep blue"})
+    query = encoded(OLD, ["text 0"], WIDTH)
+    index = plot.index(plot.live)
+    last = index.search(query, 20, exact=True).hits[-1].key
+    number = next(n for n in range(20) if (uid(n),) == last)
+    plot.application.patch(plot.live.site, uid(number), {"team": "blue"})
+    assert [hit.key for hit in index.search(query, 2, where={"team": "blue"}).hits] == [last]
+    with pytest.raises(Unfit, match="share their words"):
+        index.search(query, 2, where={"team": "blue"}, text="text", lexical=0.5)
+
+
+def test_more_hits_than_the_server_gives_are_refused_with_the_bound(plot: Plot) -> None:
+    plot.write(1, "a")
+    index, query = plot.index(plot.live), encoded(OLD, ["a"], WIDTH)
+    assert len(index.search(query, 10_000).hits) == 1
+    with pytest.raises(BadValue, match="between 1 and 10000 hits"):
+        index.search(query, 10_001)
+    assert len(index.search(query, 10_001, exact=True).hits) == 1
 
 
 def test_words_weigh_beside_the_vector(plot: Plot) -> None:

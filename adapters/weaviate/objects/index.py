@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -12,18 +13,19 @@ from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.declaration import Declaration
-from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError
+from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError, Unfit
 from transvase.core.figures import Answer, Census, Place, Reads, Stretch
 from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
+from .conditions import TENANT
 from .dangling import Lacking, unwritten
 from .described import Described
 from .filling import Filling, fitting
 from .nearest import nearest
-from .search import TENANT, searched
+from .search import MOST, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
 from .unfound import Graph, queued
@@ -185,22 +187,14 @@ class WeaviateIndex:
         """
         hybrid = weighed(text, lexical, exact=exact)
         fitting(self._declaration, query, rows=1)
-        _enough(k)
-        if exact:
-            return self.nearest(query, k, where=where)[0]
-        setting, declaration = self._setting.glancing(), self._declaration
-        generation = setting.look().generation
-        try:
-            hits = searched(
-                setting, self._described.shape(), query.matrix[0], k, metric=declaration.metric, where=where or {}, hybrid=hybrid
-            )
-        except Superseded:
-            if setting.watch is not None:
-                setting.watch.forget(setting.alias)
-            raise
-        if setting.watch is not None:
-            setting.watch.searched(declaration.name)
-        return Answer(hits, generation)
+        if not exact:
+            _enough(k, most=MOST)
+            found = self._near(query, k, where or {}, hybrid)
+            if found is not None:
+                return found
+            if hybrid is not None:
+                raise _too_alike(k)
+        return self.nearest(query, k, where=where)[0]
 
     def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
         """The ``k`` nearest to each query, computed here over one walk of the whole collection."""
@@ -222,6 +216,22 @@ class WeaviateIndex:
         """When our readers on all hosts searched it last; the server counts no searches, and nobody sees those of others."""
         watch = self._setting.watch
         return Reads(None, None, (), None) if watch is None else watch.reads(self._declaration.name)
+
+    def _near(self, query: Vectors, k: int, where: Mapping[str, object], hybrid: tuple[str, float] | None) -> Answer | None:
+        """What the server's index finds; None where too many objects nearly meet a condition (``searched``)."""
+        setting, declaration = self._setting.glancing(), self._declaration
+        generation = setting.look().generation
+        try:
+            hits = searched(
+                setting, self._described.shape(), query.matrix[0], k, metric=declaration.metric, where=where, hybrid=hybrid
+            )
+        except Superseded:
+            if setting.watch is not None:
+                setting.watch.forget(setting.alias)
+            raise
+        if setting.watch is not None:
+            setting.watch.searched(declaration.name)
+        return None if hits is None else Answer(hits, generation)
 
 
 def parts(setting: Setting, site: str, *, asleep: bool) -> tuple[Mapping[str, object], ...]:
@@ -248,6 +258,16 @@ def _of_tenants(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
     return (*([woken] if asleep else []), *([f"{open_}: {listed(bare)}"] if bare else []))
 
 
-def _enough(k: int) -> None:
+def _enough(k: int, *, most: float = math.inf) -> None:
     if k < 1:
         raise BadValue("k", k, why="ask for at least one hit")
+    if k > most:
+        raise BadValue("k", k, why=f"between 1 and {most} hits can be asked for")
+
+
+def _too_alike(k: int) -> Unfit:
+    return Unfit(
+        f"over {MOST:,} objects share their words with a condition on a text, and fewer than {k} of the first ones meet it",
+        remedy="search without `lexical`, which looks at every object then, add a condition, or index that property as one word "
+        "(tokenization: field)",
+    )

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from transvase.core.declaration import Declaration
 from transvase.core.record import Hit, Key
 
+from .conditions import TENANT, conditions_of
 from .copies import pages
 from .reading import Seen
-from .search import TENANT, hit, meets, scores, tenant_of
+from .search import hit, scores
 from .setting import Setting
 from .texts import expression
 
@@ -24,16 +25,20 @@ def nearest(
     shape = setting.shape(site)
     tenants = setting.tenants(shape)
     if not shape.tenants or TENANT in where:
-        tenant, conditions = tenant_of(shape, where)
+        tenant, conditions = conditions_of(shape, where)
         tenants = [tenant]
     else:
-        _, conditions = tenant_of(shape, {**where, TENANT: "any"})
+        _, conditions = conditions_of(shape, {**where, TENANT: "any"})
     best: list[tuple[list[float], list[Key]]] = [([], []) for _ in queries]
     lens = setting.lens(others=False, properties=bool(conditions))
     for tenant in tenants:
         with setting.awake(site, tenant):
             for some in pages(setting.connection, site, lens, tenant=tenant):
-                fit = [one for one in some if _usable(one, declaration.width) and meets(one, conditions, shape, all_of_them=True)]
+                fit = [
+                    one
+                    for one in some
+                    if _usable(one, declaration.width) and all(condition.met_by(one) for condition in conditions)
+                ]
                 best = _better(best, fit, queries, k, metric=declaration.metric)
     return _hits(setting, site, best)
 

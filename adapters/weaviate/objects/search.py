@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from transvase.adapters.weaviate.collections.shape import Property, Shape
-from transvase.core.errors import BadValue, Unfit, UnknownName
+from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.wire.connection import numbered
+from transvase.core.errors import BadValue, StoreFailed
 from transvase.core.record import Hit
 from transvase.core.template import columns_of
-from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
+from weaviate.proto.v1 import base_search_pb2, search_get_pb2
 
 from .cargo import Vector
+from .conditions import TEXTS, Condition, Manner, answerable, asked, conditions_of
 from .messages import Message, message_of, wanted
 from .reading import Seen, seen_in
 from .setting import Setting
@@ -22,8 +24,10 @@ from .texts import expression
 
 MOST: Final = 10_000
 """Hits that the server gives for one search, unless it is told otherwise."""
-TENANT: Final = "tenant"
-_WORDED: Final = ("text", "text[]", "string", "string[]")
+_STOP_WORDS: Final = "only stopwords provided"
+"""Of the server's refusal of a text that is made of nothing else, or holds no word."""
+_NEGATING: Final = (1, 33)
+"""The first version that turns a filter round."""
 
 
 def searched(
@@ -35,78 +39,63 @@ def searched(
     metric: str,
     where: Mapping[str, object],
     hybrid: tuple[str, float] | None = None,
-) -> tuple[Hit, ...]:
+) -> tuple[Hit, ...] | None:
     """The ``k`` best. ``hybrid`` is words to look for and their weight beside the vector's (``transvase.core.hybrid``).
 
-    The server's equality of texts is one of their words; what it finds too much is left out here, and more is asked for.
+    None where so much shares its words with a condition that the server's ``MOST`` nearest do not hold ``k`` that meet it.
     """
-    tenant, conditions = tenant_of(shape, where)
-    _answerable(shape, conditions)
-    lens = setting.lens(vector=False, others=False)
-    source = setting.look().source.text
+    tenant, conditions = conditions_of(shape, where)
+    answerable(shape, conditions)
+    if not all(condition.values for condition in conditions):
+        return ()
+    lens, source = setting.lens(vector=False, others=False), setting.look().source.text
     read, worded = expression(source, shape), searchable(shape, source) if hybrid else []
-    asked = k
-    while True:
-        request = _request(shape, tenant, asked)
-        _aim(request, shape.named(lens.moving), query, hybrid=hybrid, worded=worded)
-        if conditions:
-            request.filters.CopyFrom(_all(conditions, shape))
-        results = setting.connection.search(request, index=shape.name).results
-        seen = [(one, seen_in(one, shape, lens, tenant)) for one in results]
-        fit = [(message, one) for message, one in seen if meets(one, conditions, shape)]
-        if len(fit) >= k or len(results) < asked or asked == MOST:
-            return tuple(
-                hit(
-                    one,
-                    message.metadata.score if hybrid is not None else score_of(message.metadata.distance, metric),
-                    read(one.cargo.properties),
-                )
-                for message, one in fit[:k]
-            )
-        asked = min(asked * 4, MOST)
-
-
-def tenant_of(shape: Shape, where: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
-    """The tenant that is searched, and the other conditions. BadValue where a collection with tenants is asked for none.
-
-    UnknownName for a condition on what is no property.
-    """
-    rest = dict(where)
-    tenant = rest.pop(TENANT, "") if shape.tenants else ""
-    if shape.tenants and (not isinstance(tenant, str) or not tenant):
-        raise BadValue("where", dict(where), why=f"{shape.name} has tenants, and a search is within one: give {TENANT}=NAME")
-    for name in rest:
-        if name not in shape.properties or shape.properties[name].targets:
-            raise UnknownName("column", name, hint=f"{shape.name} has {', '.join(sorted(shape.properties))}")
-    return str(tenant), rest
-
-
-def _answerable(shape: Shape, conditions: Mapping[str, object]) -> None:
-    """Unfit for a condition that the collection keeps no index for, with the setting that would have made one."""
-    for name, value in conditions.items():
-        raw = shape.properties[name].raw
-        if not any(raw.get(index, False) for index in ("indexFilterable", "indexSearchable", "indexRangeFilters")):
-            raise Unfit(
-                f"{shape.name} keeps no index of the values of {name} (indexFilterable is off), and it cannot be a condition",
-                remedy="leave the condition out; a collection that is made anew can have it",
-            )
-        if not shape.nulls and (value is None or (isinstance(value, list | tuple | set | frozenset) and None in value)):
-            raise Unfit(
-                f"{shape.name} keeps no index of what its objects lack (indexNullState is off), so {name} = null cannot be asked",
-                remedy="leave the condition out; a collection that is made anew with indexNullState can have it",
-            )
-
-
-def meets(one: Seen, conditions: Mapping[str, object], shape: Shape, *, all_of_them: bool = False) -> bool:
-    """True when the texts among the conditions are what the object has, and do not only share a word with it.
-
-    The server has judged the other conditions, unless ``all_of_them`` are to be.
-    """
-    return all(
-        _is(one.cargo.properties.get(name), value)
-        for name, value in conditions.items()
-        if all_of_them or (shape.properties[name].kind in _WORDED and not shape.properties[name].whole)
+    request = _request(shape, tenant)
+    _aim(request, shape.named(lens.moving), query, hybrid=hybrid, worded=worded)
+    fit = _fitting(setting, request, k, conditions, lambda message: seen_in(message, shape, lens, tenant))
+    if fit is None:
+        return None
+    return tuple(
+        hit(
+            one,
+            message.metadata.score if hybrid is not None else score_of(message.metadata.distance, metric),
+            read(one.cargo.properties),
+        )
+        for message, one in fit
     )
+
+
+def _fitting(
+    setting: Setting, request: Message, k: int, conditions: Sequence[Condition], see: Callable[[Message], Seen]
+) -> list[tuple[Message, Seen]] | None:
+    """The first ``k`` results that meet the conditions. What the server finds too much is left out, and more is asked for."""
+    request.limit, manner = k, Manner.EQUAL
+    while True:
+        results, manner = _results(setting, request, conditions, manner)
+        seen = [(message, see(message)) for message in results]
+        fit = [(message, one) for message, one in seen if all(condition.met_by(one) for condition in conditions)]
+        if len(fit) >= k or len(results) < request.limit:
+            return fit[:k]
+        if request.limit >= MOST:
+            return None
+        request.limit = min(request.limit * 4, MOST)
+
+
+def _results(
+    setting: Setting, request: Message, conditions: Sequence[Condition], manner: Manner
+) -> tuple[Sequence[Message], Manner]:
+    """What the server finds, and the first manner from ``manner`` on in which it can be asked for the conditions' texts."""
+    negates = numbered(setting.connection.version) >= _NEGATING
+    while True:
+        request.ClearField("filters")
+        if (filters := asked(conditions, manner, negates=negates)) is not None:
+            request.filters.CopyFrom(filters)
+        try:
+            return setting.connection.search(request, index=request.collection).results, manner
+        except StoreFailed as error:
+            if manner is Manner.LEFT_OUT or _STOP_WORDS not in str(error):
+                raise
+            manner = Manner(manner + 1)
 
 
 def score_of(distance: float, metric: str) -> float:
@@ -132,12 +121,11 @@ def hit(one: Seen, score: float, text: str | None) -> Hit:
     return Hit(one.key, score, text, dict(sorted(one.cargo.properties.items())))
 
 
-def _request(shape: Shape, tenant: str, limit: int) -> Message:
+def _request(shape: Shape, tenant: str) -> Message:
     simple = [one for one in shape.properties.values() if not one.targets]
     return search_get_pb2.SearchRequest(
         collection=shape.name,
         tenant=tenant,
-        limit=limit,
         metadata=search_get_pb2.MetadataRequest(uuid=True, distance=True, score=True),
         properties=wanted(simple),
         uses_123_api=True,
@@ -149,7 +137,7 @@ def _request(shape: Shape, tenant: str, limit: int) -> Message:
 def searchable(shape: Shape, text: str) -> list[str]:
     """The properties of the text expression whose words the server has indexed; BadValue where there are none."""
     named = [shape.properties[name] for name in columns_of(text, called="property") if name in shape.properties]
-    found = [one.name for one in named if one.kind in _WORDED and one.raw.get("indexSearchable") is not False]
+    found = [one.name for one in named if one.kind.removesuffix("[]") in TEXTS and one.raw.get("indexSearchable") is not False]
     if not found:
         raise BadValue(
             "lexical", text, why=f"no property of the text is indexed for words in {shape.name} (indexSearchable); leave it out"
@@ -176,48 +164,3 @@ def _aim(request: Message, name: str, query: Vector, *, hybrid: tuple[str, float
             near_vector=near,
         )
     )
-
-
-def _all(conditions: Mapping[str, object], shape: Shape) -> Message:
-    parts = [_condition(shape.properties[name], value) for name, value in conditions.items()]
-    return parts[0] if len(parts) == 1 else base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_AND, filters=parts)
-
-
-def _condition(one: Property, value: object) -> Message:
-    target = base_pb2.FilterTarget(property=one.name)
-    if value is None:
-        return base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_IS_NULL, target=target, value_boolean=True)
-    if isinstance(value, list | tuple | set | frozenset):
-        parts = [_condition(one, part) for part in value]
-        if not parts:
-            raise BadValue("where", value, why=f"give at least one value for {one.name}")
-        return parts[0] if len(parts) == 1 else base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_OR, filters=parts)
-    made = base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_EQUAL, target=target)
-    kind = one.kind.removesuffix("[]")
-    try:
-        if kind == "boolean":
-            made.value_boolean = _boolean(value)
-        elif kind == "int":
-            made.value_int = int(str(value))
-        elif kind == "number":
-            made.value_number = float(str(value))
-        else:
-            made.value_text = str(value)
-    except ValueError as error:
-        raise BadValue("where", value, why=f"{one.name} is {one.kind}") from error
-    return made
-
-
-def _boolean(value: object) -> bool:
-    found = {"true": True, "false": False}.get(str(value).lower())
-    if found is None:
-        raise ValueError(value)
-    return found
-
-
-def _is(value: object, wanted_: object) -> bool:
-    if isinstance(wanted_, list | tuple | set | frozenset):
-        return any(_is(value, one) for one in wanted_)
-    if isinstance(value, list):
-        return wanted_ in value
-    return value == wanted_

@@ -80,8 +80,7 @@ class Connection:
         """Reach the server over both ways and see that it knows us. Unfit where it is too old, or knows nobody of our key."""
         meta = self.rest("GET", "/meta", doing=f"connecting to {self.address.shown}")
         self._version = str((meta or {}).get("version", ""))
-        numbers = tuple(int(part) for part in re.findall(r"\d+", self._version)[:2])
-        if numbers < OLDEST:
+        if numbered(self._version) < OLDEST:
             raise Unfit(
                 f"{self.address.shown} is Weaviate {self._version or 'of an unknown version'}, which has no aliases",
                 remedy="upgrade it to 1.32 or newer",
@@ -183,6 +182,11 @@ class Connection:
             self._turn.at = at
             return answer
         raise AssertionError("an address has at least one host")
+
+
+def numbered(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version, to be compared."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def connected(address: Address, credentials: Credentials | None = None) -> Connection:
