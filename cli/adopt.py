@@ -18,7 +18,10 @@ from .wiring import enc_as_kept, encoders, patiently
 @click.option("--table", required=True, help="The table whose rows are searched (schema.table), or the collection.")
 @click.option("--key", default="", metavar="COL[,COL]", help="Column or columns that identify a row; left out for a collection.")
 @click.option(
-    "--text", required=True, metavar="EXPR", help="What is embedded: SQL over one row, or properties as in '{title} {body}'."
+    "--text",
+    required=True,
+    metavar="EXPR",
+    help="What is embedded: SQL over one row, or properties as in '{title?} {body}' (`?`: it may be missing).",
 )
 @click.option(
     "--vector", default="", metavar="COL", help="The column that holds the vectors; a collection's default one if left out."

@@ -167,7 +167,7 @@ def _notices(census: Census, agreement: Agreement | None) -> tuple[str, ...]:
     if census.orphaned:
         notices.append(
             f"{census.orphaned} rows have a vector and no text by this expression: a migration gives them none, so no search "
-            "finds them after its cutover"
+            "finds them after its cutover; what may be missing is `{name?}` in a template, and coalesce(name, '') in SQL"
         )
     if census.zero:
         notices.append(f"{census.zero} rows have a vector of length zero: a cosine index leaves them out")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transvase.adapters.memory import MemoryStore, VectorColumn, connect
 from transvase.core.errors import BadValue, UnknownName
-from transvase.core.template import reading
+from transvase.core.template import columns_of, reading
 
 COLUMNS = ("id", "title", "body")
 
@@ -31,10 +31,15 @@ def table():
         ("{title}", "T"),
         ("({{{id}}}) {title}", "({7}) T"),
         ("prefix: {body}!", "prefix: B!"),
+        ("{title?} {body?}", "T B"),
+        ("tags", "red deep blue"),
+        ("{tags}: {open}", "red deep blue: true"),
+        ("{open?}", "true"),
     ],
 )
 def test_an_expression_reads_the_text_of_a_row(expression, text):
-    assert reading(expression, COLUMNS)({"id": 7, "title": "T", "body": "B"}) == text
+    row = {"id": 7, "title": "T", "body": "B", "tags": ["red", "deep blue"], "open": True}
+    assert reading(expression, (*COLUMNS, "tags", "open"))(row) == text
 
 
 @pytest.mark.parametrize("expression", ["body", "{title}\n{body}"])
@@ -42,12 +47,42 @@ def test_a_missing_value_makes_the_whole_text_missing(expression):
     assert reading(expression, COLUMNS)({"id": 7, "title": "T", "body": None}) is None
 
 
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [("{title?}\n{body}", "\nB"), ("{title?}{title}", None), ("{title?} {nothing?}", " "), ("{title?}", "")],
+)
+def test_a_missing_value_that_may_be_missing_is_an_empty_text(expression, text):
+    for row in ({"body": "B"}, {"body": "B", "title": None, "nothing": None}):
+        assert reading(expression, (*COLUMNS, "nothing"))(row) == text
+
+
+def test_the_columns_of_an_expression_are_named_without_what_they_may_lack():
+    assert columns_of("{title?} {body} {{no?}}") == ["title", "body"]
+
+
 def test_an_empty_value_is_a_text():
     assert reading("{title}{body}", COLUMNS)({"title": "", "body": ""}) == ""
 
 
 @pytest.mark.parametrize(
-    "expression", ["", "nope", "{nope}", "{", "}", "{title", "{title!r}", "{title:>9}", "{title.real}", "{{}}", "{}"]
+    "expression",
+    [
+        "",
+        "nope",
+        "{nope}",
+        "{",
+        "}",
+        "{title",
+        "{title!r}",
+        "{title:>9}",
+        "{title.real}",
+        "{{}}",
+        "{}",
+        "{?}",
+        "{title??}",
+        "title?",
+        "{nope?}",
+    ],
 )
 def test_an_expression_that_is_not_valid_is_refused(expression):
     with pytest.raises(BadValue):

@@ -46,6 +46,7 @@ def docs(connection: Connection, make: Callable[..., str]) -> str:
             *({"name": kind, "dataType": [kind]} for kind in ("int", "number", "date", "blob")),
             {"name": "title", "dataType": ["text"]},
             {"name": "tags", "dataType": ["text[]"]},
+            {"name": "days", "dataType": ["date[]"]},
         ],
         vectorConfig={"default": self_provided(), "second": self_provided(distance="l2-squared")},
     )
@@ -60,6 +61,7 @@ def test_a_sound_collection_is_declared_as_it_is(connection: Connection, docs: s
     )
     assert inspected(connection, proposal(docs[0].lower() + docs[1:])) == found, "the server puts the capital"
     assert inspected(connection, proposal(docs, vector="default", space=None, encoder="unknown")).width == 8
+    assert inspected(connection, proposal(docs, text="{title?} {tags?}")).text == "{title?} {tags?}"
 
 
 def test_vectors_that_are_one_wider_are_an_earlier_fence(connection: Connection, make: Callable[..., str]) -> None:
@@ -84,7 +86,8 @@ def test_vectors_that_are_one_wider_are_an_earlier_fence(connection: Connection,
         ({"text": "{title:>3}"}, "without a format"),
         ({"text": "{{}}"}, "names no property"),
         ({"text": "{blob}"}, "of type blob"),
-        ({"text": "{tags}"}, r"of type text\[\]"),
+        ({"text": "{days?}"}, r"of type date\[\]"),
+        ({"text": "{nothing?}"}, "has no property 'nothing'"),
         ({"text": "{number}"}, "of type number"),
     ],
 )

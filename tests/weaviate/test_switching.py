@@ -177,6 +177,26 @@ def test_objects_that_lack_a_property_of_the_template_are_counted_by_adopt_and_b
     assert walk.filled().figures["without_text"] == 3
 
 
+def test_a_property_that_may_be_missing_costs_no_object_its_text(walk: Walk) -> None:
+    """Nor does it in a text of a list, a truth and a number, on either side and on both ways of reading an object."""
+    walk.application.web.post(f"/v1/schema/{walk.table}/properties", json={"name": "tags", "dataType": ["text[]"]})
+    walk.application.web.post(f"/v1/schema/{walk.table}/properties", json={"name": "open", "dataType": ["boolean"]})
+    for number in range(3):
+        walk.application.patch(walk.table, uid(number), {"tags": ["red", "deep blue"], "open": True})
+    source = Source(table=walk.table, key=(), text="{tags?}/{open?} {body}", vector="")
+    found = adopt(walk.store, walk.alias, source=source, encoder=UNKNOWN, encoders=encoder)
+    assert (found.census.orphaned, len(found.notices)) == (0, 1)
+    assert adopt(walk.store, walk.alias, source=source, encoder=UNKNOWN, encoders=encoder).already
+    walk.opened()
+    assert "without_text" not in walk.filled().figures
+    shadow = walk.store.alias(walk.alias).shadow
+    assert shadow is not None
+    held = {UUID(str(one["id"])): one for one in walk.application.all(shadow.name)}
+    for number, text in ((1, f"red deep blue/true {text_of(1)}"), (5, f"/ {text_of(5)}")):
+        wanted = Fenced(ENCODERS["new"], shadow.width).encode([text], Role.DOCUMENT).matrix[0]
+        assert held[uid(number)]["vector"] == pytest.approx(wanted.tolist(), abs=1e-6)
+
+
 def test_a_vector_without_a_text_is_the_applications_and_is_there_after_the_way_back(walk: Walk) -> None:
     textless = {uid(number) for number in range(3)}
     for uuid in textless:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORM: Final = "float32"
 KEY: Final = ("uuid",)
 TENANT_KEY: Final = ("tenant", "uuid")
-TEXTS: Final = ("text", "int", "boolean", "date", "uuid")
+TEXTS: Final = ("text", "text[]", "int", "boolean", "date", "uuid")
 """Kinds of property whose value has one text, the same over REST and gRPC."""
 
 _PAGE: Final = 100
