@@ -124,7 +124,10 @@ def _hint(index: Index, agreement: Agreement, encoder: Encoder) -> str:
     some = [record for record in agreement.compared if record.key in strangers][:_HINTED]
     if compare(index, some, encoder, role=Role.QUERY).share >= SHARE:
         return "they agree with its query prompt: the documents were encoded as if they were queries"
-    return f"name the encoder that made them, check the text expression, or adopt with `--encoder {UNKNOWN}`"
+    return (
+        "name the encoder that made them, check the text expression (who made them may have put more into the text, such as the "
+        f"names of table and columns), or adopt with `--encoder {UNKNOWN}`"
+    )
 
 
 def _well_named(alias: str, sample: int) -> None:

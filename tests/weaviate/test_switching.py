@@ -191,8 +191,12 @@ def test_a_property_that_may_be_missing_costs_no_object_its_text(walk: Walk) -> 
     assert "without_text" not in walk.filled().figures
     shadow = walk.store.alias(walk.alias).shadow
     assert shadow is not None
+    with Mirror(walk.store, walk.alias, encoders=ENCODERS) as mirror:
+        mirror.update(uid(2), {"open": False})
+        mirror.update(uid(6), {"tags": ["new", "ones"]})
     held = {UUID(str(one["id"])): one for one in walk.application.all(shadow.name)}
-    for number, text in ((1, f"red deep blue/true {text_of(1)}"), (5, f"/ {text_of(5)}")):
+    texts = {1: "red deep blue/true", 2: "red deep blue/false", 5: "/", 6: "new ones/"}
+    for number, text in ((number, f"{head} {text_of(number)}") for number, head in texts.items()):
         wanted = Fenced(ENCODERS["new"], shadow.width).encode([text], Role.DOCUMENT).matrix[0]
         assert held[uid(number)]["vector"] == pytest.approx(wanted.tolist(), abs=1e-6)
 
