@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from transvase.adapters.weaviate.collections.control import Control
+from transvase.adapters.weaviate.collections.schema import schema_found, schema_here
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.adapters.weaviate.wire.credentials import Credentials
@@ -65,9 +66,11 @@ def test_what_is_there_is_never_said_not_to_be_while_the_server_starts(server: N
         lambda: stocked.count("Stock6"),
         lambda: len(stocked.rest("GET", "/objects?class=Stock5&limit=3", index="Stock5")["objects"]),
         lambda: len(stocked.rest("GET", "/schema/Stock4/shards")),
+        lambda: (schema_here(stocked, "Stock2") or {}).get("class"),
+        lambda: (schema_found(stocked, "Stock1") or {}).get("class"),
     )
-    wanted = [{}, None, last, True, ["Stock5"], 10, 3, 1]
-    for start in range(STARTS):
+    wanted = [{}, None, last, True, ["Stock5"], 10, 3, 1, "Stock2", "Stock1"]
+    for start in (-1, -2, *range(STARTS)):
         server.kill()
         server.start()
         first = soon(asked[start])  # each of them finds the server at its youngest once
@@ -92,6 +95,20 @@ def test_a_host_that_does_not_come_to_serve_is_told(monkeypatch: pytest.MonkeyPa
     with pytest.raises(StoreFailed, match="north:8080 is being started and does not serve Stock yet") as caught:
         presence.believed("Stock", asked=time.monotonic())
     assert kind_of(caught.value) is Kind.UNREACHED
+
+
+def test_a_schema_that_lacks_something_is_looked_at_again_when_the_host_is_ready_or_is_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transvase.adapters.weaviate.wire.presence.SETTLING_S", 0.3)
+    said = iter([503, 503, 200])
+    Presence(lambda path: next(said), host="north:8080").settled()
+    assert list(said) == [], "it was waited for until it was ready"
+    never = Presence(lambda path: 503, host="north:8080")
+    for at_least, at_most in ((0.3, 5.0), (0.0, 0.2)):
+        begun = time.monotonic()
+        never.settled()
+        assert at_least <= time.monotonic() - begun <= at_most
 
 
 def test_what_was_asked_before_the_collection_was_served_is_asked_again() -> None:

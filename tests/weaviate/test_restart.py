@@ -6,22 +6,19 @@ gone, and either gets over it or says that the server failed. Typed once more, t
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from forking import End
 from transvase.core.fence import Fenced
 from transvase.core.ports import Encoder
 from transvase.core.space import Role
 from transvase.migrations.sync import Worker
-from weaviate_gallows import LEADS_TO, MOVES, Gallows, stands
+from weaviate_gallows import MOVES, Gallows
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_objects import uid
+from weaviate_outage import Outages, gone_on
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
@@ -30,7 +27,6 @@ pytestmark = [pytest.mark.weaviate, pytest.mark.story]
 ROWS: Final = 30
 DOWN_S: Final = 1.5
 """How long the server stays away after the operator's process goes on."""
-TRIES: Final = 4
 
 
 @pytest.fixture
@@ -45,35 +41,6 @@ def walk(server: Node, tmp_path: Path) -> Iterator[Walk]:
 def operator() -> Iterator[Gallows]:
     with Gallows() as made:
         yield made
-
-
-def cut_off(server: Node, operator: Gallows, walk: Walk, move: str, *, at: int, down_s: float) -> End:
-    """Make a move, kill the server at its step ``at``, and start it ``down_s`` seconds after the move goes on."""
-    process = operator.begin(walk, move, die_at=at, by=signal.SIGSTOP)
-    stands(process, f"{move}, step {at}")
-    server.kill()
-    if not down_s:
-        server.start()
-        server.wait()
-    os.kill(process, signal.SIGCONT)
-    if down_s:
-        time.sleep(down_s)
-        server.start()
-        server.wait()
-    return operator.ended()
-
-
-def gone_on(operator: Gallows, walk: Walk, move: str, end: End) -> None:
-    """The same word again while it says that the server failed; anything else that it says is a failure of ours."""
-    for _ in range(TRIES):
-        assert end.signal == 0
-        if not end.said:
-            break
-        assert end.said.startswith("StoreFailed"), end.said
-        end = operator.make(walk, move)
-    migration = walk.store.journal.load(walk.alias)
-    assert migration is not None
-    assert (migration.phase, end.said) == (LEADS_TO[move], "")
 
 
 def assert_whole(walk: Walk, texts: dict[int, str]) -> None:
@@ -108,9 +75,10 @@ def test_a_fill_goes_on_when_the_server_was_killed_in_its_middle(
 ) -> None:
     """And its proof, which compares both sides once more, finds what was written past everybody when the server was back."""
     sunk(walk, walk.table)
-    end = cut_off(server, operator, walk, "fill", at=at, down_s=down_s)
+    outages = Outages(server, operator)
+    outages.cut(outages.halt(walk, "fill", at=at), down_s=down_s)
     walk.write(3, "edited after the restart")
-    gone_on(operator, walk, "fill", end)
+    gone_on(operator, walk, "fill")
     MOVES["prove"](walk)
     assert_whole(walk, {**{i: text_of(i) for i in range(ROWS)}, 3: "edited after the restart"})
 
@@ -136,7 +104,7 @@ def test_a_switch_goes_on_when_the_server_was_killed_in_its_middle(server: Node,
     MOVES["fill"](walk)
     MOVES["prove"](walk)
     texts = {i: text_of(i) for i in range(ROWS)}
-    steps = {move: operator.make(walk, move).steps for move in ("cutover", "rollback")}
+    outages, steps = Outages(server, operator), {move: operator.make(walk, move).steps for move in ("cutover", "rollback")}
     for share, down_s, move in (
         (0.2, 0.0, "cutover"),
         (0.7, DOWN_S, "rollback"),
@@ -146,8 +114,8 @@ def test_a_switch_goes_on_when_the_server_was_killed_in_its_middle(server: Node,
         if move == "cutover":
             MOVES["prove"](walk)
         generation = walk.store.alias(walk.alias).generation
-        end = cut_off(server, operator, walk, move, at=int(steps[move] * share), down_s=down_s)
-        gone_on(operator, walk, move, end)
+        outages.cut(outages.halt(walk, move, at=int(steps[move] * share)), down_s=down_s)
+        gone_on(operator, walk, move)
         now = walk.store.alias(walk.alias)
         assert now.generation == generation + 1
         assert walk.named() == now.live.name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health
 from .address import Address, Host
 from .credentials import Badge, Credentials
 from .failures import Kind, asked_s, kind_said, refusal, silent, translated
-from .presence import NOT_FOUND, Presence, collection_of
+from .presence import NOT_FOUND, Presence, collection_of, described
 from .web import ALIVE, Web
 
 CONNECT_S: Final = 5.0
@@ -82,14 +82,13 @@ class Line:
         as well: then one that answers nothing at all any more is told as not reached, and soon.
         """
         doing = doing or f"{method} /v1{path.partition('?')[0]}"
-        loaded = collection_of(path, index)
-        while True:
-            asked = time.monotonic()
-            answer = self._answered(
+
+        def ask() -> httpx.Response:
+            return self._answered(
                 method, path, body=body, local=local, doing=doing, timeout_s=timeout_s, spare=spare and method == "GET"
             )
-            if answer.status_code != NOT_FOUND or loaded is None or self._presence.believed(loaded, asked=asked):
-                break
+
+        answer = self._believed(ask, collection_of(path, index), of_schema=method == "GET" and described(path))
         if answer.is_success:
             try:
                 return answer.json() if answer.content.strip() else None
@@ -101,6 +100,22 @@ class Line:
             return None
         after_s = asked_s(answer.headers.get("retry-after"))
         raise refusal(_message(answer), status=answer.status_code, doing=doing, index=index, after_s=after_s)
+
+    def _believed(self, ask: Callable[[], httpx.Response], loaded: str | None, *, of_schema: bool) -> httpx.Response:
+        """The answer, asked for again until one that finds nothing may be believed."""
+        while True:
+            asked = time.monotonic()
+            answer = ask()
+            if answer.status_code != NOT_FOUND:
+                return answer
+            if loaded is None:
+                break
+            if self._presence.believed(loaded, asked=asked):
+                return answer
+        if not of_schema:
+            return answer
+        self._presence.settled()
+        return ask()
 
     def search(
         self,

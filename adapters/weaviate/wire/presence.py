@@ -1,9 +1,12 @@
 """When a host may be believed that something is not there: one that is being started says so of all that it has not loaded yet.
 
-From its first answers on it knows which collections there are, for it asks the leader. Their objects it serves a moment later:
-until then a request for one is answered with 404, and a search as if the collection were gone. That was seen at every one of 25
-starts of a single server, up to two seconds after its first answer, and never once it said that it is ready (nor of a node that
-came back to two others). Whether it is ready is not what is asked here: a node may say that it is not because another is away.
+From its first answers on it asks the leader which collections there are. Their objects it serves a moment later: until then a
+request for one is answered with 404, and a search as if the collection were gone. That was seen at every one of 25 starts of a
+single server, up to two seconds after its first answer, and never once it said that it is ready (nor of a node that came back to
+two others). Whether it is ready is not what is asked there: a node may say that it is not because another is away.
+
+Of the schema it is: a host's own copy of it is empty until then too (at half of the starts of a busy machine), and once in some
+forty so was a leader's. What was waited for in vain is not waited for again soon.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ STEADY_S: Final = 0.5
 NOT_FOUND: Final = 404
 PATIENCE_S: Final = 5.0
 """How long a host that is being started is waited for."""
+SETTLING_S: Final = 10.0
+"""How long a host that does not say that it is ready is waited for before it is believed of the schema."""
+UNREADY_S: Final = 60.0
+"""How long one that did not become ready in that time is believed at once: another node may be away for good."""
+READY: Final = "/.well-known/ready"
+_UNREADY: Final = 503
 _PAUSE_S: Final = 0.05
+_DESCRIBED: Final = re.compile(r"^/(?:schema|aliases)/")
 _LOADED: Final = re.compile(r"^/objects(?:/|\?(?:[^#]*&)?class=)(\w+)|^/schema/(\w+)/shards")
 
 
@@ -31,6 +41,7 @@ class Presence:
     def __init__(self, status: Callable[[str], int], *, host: str) -> None:
         self._status, self._host = status, host
         self._served: dict[str, float] = {}
+        self._unready_until = -math.inf
 
     def believed(self, collection: str, *, asked: float) -> bool:
         """Whether what was asked at ``asked`` (monotonic seconds) of the collection, and not found, is not there.
@@ -51,6 +62,23 @@ class Presence:
             if now > end:
                 raise unreached(f"{self._host} is being started and does not serve {collection} yet; do it again later")
             time.sleep(_PAUSE_S)
+
+    def settled(self) -> None:
+        """Return when what the host does not find of the schema is not there: it is to be asked once more after this."""
+        end = time.monotonic() + SETTLING_S
+        while self._status(READY) == _UNREADY:
+            now = time.monotonic()
+            if now < self._unready_until:
+                return
+            if now > end:
+                self._unready_until = now + UNREADY_S
+                return
+            time.sleep(_PAUSE_S)
+
+
+def described(path: str) -> bool:
+    """Whether ``path`` asks for a collection's description, its tenants, or an alias."""
+    return _DESCRIBED.match(path) is not None
 
 
 def collection_of(path: str, named: str | None = None) -> str | None:
