@@ -203,7 +203,8 @@ class Crowd:
 
     def unharmed(self, *sides: str) -> None:
         """No answer was mixed or stayed wrong, every side answered everybody, and everybody was at work."""
-        assert [(one.wrong, one.mixed) for one in self.searchers] == [([], []) for _ in self.searchers]
+        wrong = [said for one in self.searchers for said in (*one.wrong, *(f"MIXED {some}" for some in one.mixed))]
+        assert not wrong, "\n".join(wrong)
         torn = [(one.torn, len(one.sides)) for one in self.searchers]
         assert all(some <= count // 20 for some, count in torn), torn
         assert all(set(sides) <= set(one.sides) for one in self.searchers)

@@ -18,7 +18,7 @@ from .newest import Held, truths
 from .reading import Seen
 from .setting import Setting
 from .texts import expression
-from .unfound import graphed, queued, stirred, unfound
+from .unfound import graphed, queued, stirred, unchanged, unfound
 from .walking import ill
 from .writing import aligned, drop, put_whole, restamp
 
@@ -159,7 +159,8 @@ class Paying:
         """What the site holds as it should, and is owed all the same, may be missing from its vector index."""
         setting, width, held = self.setting, self.kept[site].width, {one.key: one for one in objects}
         at_once = graphed(setting, site) if held and not queued(setting, site) else 0
-        for key in list(unfound(setting, site, list(held), width=width, at_once=at_once)) if at_once else ():
+        some = list(unfound(setting, site, list(held), width=width, at_once=at_once)) if at_once else []
+        for key in unchanged(setting, site, {key: held[key] for key in some}, width=width, at_once=at_once):
             self.written.add((site, key))
             with setting.awake(site, held[key].tenant):
                 stirred(setting, site, held[key], width=width)

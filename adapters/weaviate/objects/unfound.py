@@ -97,21 +97,12 @@ class Graph:
             if len(left) < len(lost):
                 end = time.monotonic() + STUCK_S
             lost = left
-        return self._unchanged(lost, at_once)
-
-    def _unchanged(self, lost: Sequence[Key], at_once: int) -> list[Key]:
-        """What is not found once more, and was the same object before and after: not what somebody deletes or writes just now.
-
-        A copy may lack for a moment what a majority has taken.
-        """
         if not lost:
             return []
-        setting, site = self.setting, self.declaration.site
-        lens = setting.lens(vector=False, others=False, properties=False)
-        before = setting.fetch(site, lens, lost)
-        left = list(unfound(setting, site, list(before), width=self.declaration.width, at_once=at_once))
-        open_, after = setting.unsettled(left, site=site), setting.fetch(site, lens, left)
-        return [key for key in left if key not in open_ and key in after and after[key].updated == before[key].updated]
+        held = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), lost)
+        lost = unchanged(setting, site, held, width=width, at_once=at_once)
+        known = setting.unsettled(lost, site=site)
+        return [key for key in lost if key not in known]
 
 
 def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_once: int) -> Iterator[Key]:
@@ -127,6 +118,16 @@ def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_
                 request = _aimed(shape, moving, part, tenant=tenant, width=width)
                 found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
                 yield from (key for key in part if any(key[-1] not in one for one in found if one is not None))
+
+
+def unchanged(setting: Setting, site: str, held: Mapping[Key, Seen], *, width: int, at_once: int) -> list[Key]:
+    """What is not found once more, and is still as it was held: not what somebody deletes or writes just now.
+
+    A copy may lack for a moment what a majority has taken.
+    """
+    left = list(unfound(setting, site, list(held), width=width, at_once=at_once)) if held else []
+    now = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), left)
+    return [key for key in left if key in now and now[key].updated == held[key].updated]
 
 
 def stirred(setting: Setting, site: str, one: Seen, *, width: int) -> None:
