@@ -55,6 +55,7 @@ class WeaviateStore:
         """The operator's lock of one alias, in the ledger."""
         with self.ledger.hold(alias):
             self._watch.forget(alias)
+            self._realm.sleepers.swept.clear()
             with suppress(TransvaseError):  # the verb itself meets it, and says it
                 put_back(self.connection, self.ledger, alias)
                 self._pins.again(self._watch.fresh(alias))

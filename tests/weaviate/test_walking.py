@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.objects import index
 from transvase.adapters.weaviate.objects.reading import Seen
-from transvase.adapters.weaviate.objects.sweep import changed_since, swept
+from transvase.adapters.weaviate.objects.sweep import Sleepers, changed_since, swept
 from transvase.adapters.weaviate.objects.walking import Fault, Sides, Tally, faults, merged
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.record import Key
@@ -226,6 +229,38 @@ def test_a_sweep_finds_edits_and_inserts_and_never_a_deletion(plot: Plot) -> Non
     assert swept(sides(plot)) == 0
     assert (plot.ledger.marked(ALIAS, plot.shadow.site).swept_to or 0) >= reached
     assert plot.index(plot.shadow).owe() == 1, "the deletion is found by walking"
+
+
+def test_a_tenant_that_sleeps_is_swept_once_by_the_tries_of_a_command_and_again_when_it_is_awake(
+    server: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plotted(server, tmp_path, multiTenancyConfig={"enabled": True}, invertedIndexConfig={"indexTimestamps": True}) as plot:
+        for site in (plot.live.site, plot.shadow.site):
+            plot.application.tenants(site, a="ACTIVE", b="ACTIVE")
+        for tenant in ("a", "b"):
+            plot.write(1, f"in {tenant}", tenant=tenant)
+        live = Tenants(plot.connection, plot.live.site)
+        live.bring({"b": Activity.INACTIVE})
+        woken: list[str] = []
+        bring = Tenants.bring
+
+        def counted(self: Tenants, states: Mapping[str, Activity]) -> None:
+            woken.extend(name for name, state in states.items() if state is Activity.ACTIVE)
+            bring(self, states)
+
+        monkeypatch.setattr(Tenants, "bring", counted)
+        sleepers = Sleepers()
+        assert swept(sides(plot), sleepers=sleepers) == 2
+        assert "b" in woken
+        woken.clear()
+        plot.write(2, "in a", tenant="a")
+        assert swept(sides(plot), sleepers=sleepers) == 1
+        assert woken == []
+        assert (sleepers.of(plot.live.site).keys(), live.statuses()["b"]) == ({"b"}, Activity.INACTIVE)
+        live.bring({"b": Activity.ACTIVE})
+        plot.write(2, "in b", tenant="b")
+        assert swept(sides(plot), sleepers=sleepers) == 1
+        assert not sleepers.swept
 
 
 def test_changes_are_those_since_a_moment(plot: Plot) -> None:

@@ -6,13 +6,14 @@ begins a little before the place where the last one ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from transvase.adapters.weaviate.collections.activity import ASLEEP, Activity
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.wire.majority import asked, enough
 from transvase.core.errors import Unfit
@@ -41,28 +42,57 @@ class Changes:
     """Milliseconds, the server's clock; where nothing was written, the moment that was asked about."""
 
 
-def changed_since(setting: Setting, site: str, since_ms: int) -> Changes:
+@dataclass(slots=True)
+class Sleepers:
+    """Tenants that slept when they were swept: nobody writes to one without waking it. For the tries of one command.
+
+    One that was woken, written and put to sleep again between two tries is met by the look after the switch, if that begins where
+    the first of these sweeps did.
+    """
+
+    swept: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By site and tenant: when that began, in milliseconds of the server's clock, less the overlap."""
+
+    def of(self, site: str) -> dict[str, int]:
+        """Those of one site."""
+        return {tenant: begun for (where, tenant), begun in self.swept.items() if where == site}
+
+    def keep(self, site: str, states: Mapping[str, Activity]) -> set[str]:
+        """Forget those of the site that do not sleep any more; the others."""
+        for tenant in self.of(site):
+            if states.get(tenant) not in ASLEEP:
+                del self.swept[site, tenant]
+        return set(self.of(site))
+
+
+def changed_since(setting: Setting, site: str, since_ms: int, *, sleepers: Sleepers | None = None) -> Changes:
     """Objects of the site whose last change is not older than ``since_ms``, less the overlap.
 
-    Unfit where the collection does not index timestamps, or where more objects bear one time than the server tells.
+    ``sleepers`` are passed over as long as they sleep, and kept. Unfit where the collection does not index timestamps, or where
+    more objects bear one time than the server tells.
     """
     shape, keys, newest = setting.shape(site), dict[Key, None](), since_ms
-    for tenant in setting.each(setting.tenants(shape), site):
+    known = sleepers if sleepers is not None and shape.tenants else Sleepers()
+    states = setting.tenancy(site).wanted() if shape.tenants else {}
+    passed, begun = known.keep(site, states), setting.clock() - OVERLAP_MS
+    for tenant in setting.each([one for one in setting.tenants(shape) if one not in passed], site):
         with setting.awake(site, tenant):
             for uuid, at in _everywhere(setting.connection, shape, tenant, max(since_ms - OVERLAP_MS, 0)):
                 keys[(tenant, uuid) if tenant else (uuid,)] = None
                 newest = max(newest, at)
+        if states.get(tenant) in ASLEEP:
+            known.swept[site, tenant] = begun
     return Changes(tuple(keys), newest)
 
 
-def swept(sides: Sides) -> int:
+def swept(sides: Sides, *, sleepers: Sleepers | None = None) -> int:
     """Owe what others wrote on the live side since the last sweep and the other side has not; how many keys were added.
 
     How far it came is marked, once it is owed. Without a mark it looks at everything: mark the moment at which the fill began.
     """
     setting, ledger = sides.setting, sides.setting.ledger
     mark = ledger.marked(setting.alias, sides.site)
-    changes = changed_since(setting, sides.live, mark.swept_to or 0)
+    changes = changed_since(setting, sides.live, mark.swept_to or 0, sleepers=sleepers)
     added = owed(sides, changes.keys)
     ledger.mark(setting.alias, sides.site, replace(mark, swept_to=changes.to))
     return added

@@ -7,7 +7,7 @@ generation is one more than the row says, just as it will be when the row is wri
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from transvase.adapters.ledger.port import Ledger
 from transvase.adapters.weaviate.collections.control import AliasRow, Control
 from transvase.adapters.weaviate.collections.names import canonical
 from transvase.adapters.weaviate.collections.schema import schema_here
+from transvase.adapters.weaviate.objects.sweep import Sleepers
 from transvase.core.errors import StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration
 
@@ -29,6 +30,8 @@ class Realm:
     connection: Connection
     control: Control
     ledger: Ledger
+    sleepers: Sleepers = field(default_factory=Sleepers)
+    """What the tries of one command need not wake again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

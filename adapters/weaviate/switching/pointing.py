@@ -213,8 +213,8 @@ def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) 
     if not setting.shape(live.site).times:
         return mark.swept_to or 0, mark.walked or 0
     begun = realm.control.now_ms() - OVERLAP_MS
-    swept(beside(setting, target, deep=False))
-    return begun, mark.walked or 0
+    swept(beside(setting, target, deep=False), sleepers=realm.sleepers)
+    return min((begun, *realm.sleepers.of(live.site).values())), mark.walked or 0
 
 
 def _dated(setting: Setting, owed: int) -> None:
