@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from transvase.adapters.weaviate.collections.schema import Difference, Raw, derived, differences, schema_of, tenanted
+from transvase.adapters.weaviate.collections.settings import settled
 from transvase.adapters.weaviate.collections.shape import shaped
 from transvase.adapters.weaviate.collections.tenants import Tenants, Unlike, listed
 from transvase.adapters.weaviate.collections.vectors import grown
@@ -46,14 +47,15 @@ def liken(setting: Setting, side: Declaration) -> Likeness:
 
 
 def bring(setting: Setting, side: Declaration) -> None:
-    """Give the side every property, named vector and tenant that the live one has, and each tenant its state.
+    """Give the side every property, named vector, setting and tenant that the live one has, and each tenant its state.
 
     A tenant that is too much goes when it holds nothing: what is in it is owed by a walk, like any object that is too much.
     """
     connection, alias = setting.connection, setting.look()
     raw = schema_of(connection, alias.live.site)
     aligned(connection, shaped(raw), setting.shape(side.site))
-    grown(connection, _wanted(alias, side, raw), schema_of(connection, side.site))
+    wanted = _wanted(alias, side, raw)
+    settled(connection, wanted, grown(connection, wanted, schema_of(connection, side.site)))
     if not tenanted(raw):
         return
     target = setting.tenancy(side.site)
