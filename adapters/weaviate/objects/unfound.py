@@ -109,8 +109,10 @@ def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_
     """Those of the keys, which have a vector of this width, that no search finds; one of several copies is enough to lack it."""
     shape = setting.shape(site)
     moving = shape.named(setting.look().source.vector)
-    for tenant, group in groupby(sorted(keys), key=lambda key: str(key[0]) if len(key) > 1 else ""):
-        some = list(group)
+    groups = groupby(sorted(keys), key=lambda key: str(key[0]) if len(key) > 1 else "")
+    parts = {tenant: list(some) for tenant, some in groups}
+    for tenant in setting.each(list(parts), site):
+        some = parts[tenant]
         with setting.awake(site, tenant):
             sink(setting.connection, shape, tenant)  # what is found now is found after a power cut too
             for start in range(0, len(some), at_once):
