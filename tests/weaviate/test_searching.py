@@ -83,11 +83,11 @@ NUMBERED = {
 }
 
 
-@pytest.fixture
-def kinds(server: Node, tmp_path: Path) -> Iterator[Plot]:
+@pytest.fixture(params=[False, True], ids=["", "with an index of nulls"])
+def kinds(request: pytest.FixtureRequest, server: Node, tmp_path: Path) -> Iterator[Plot]:
     """A collection with a property of each kind; object 1 has the values of ``NUMBERED``, 2 none of them."""
     properties = [{"name": "body", "dataType": ["text"]}, *({"name": name, **kind} for name, kind in KINDS.items())]
-    with plotted(server, tmp_path, properties=properties) as plot:
+    with plotted(server, tmp_path, properties=properties, invertedIndexConfig={"indexNullState": request.param}) as plot:
         plot.write(1, "one", properties={"body": "one", **NUMBERED})
         plot.write(2, "two")
         yield plot

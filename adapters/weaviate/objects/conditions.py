@@ -86,12 +86,19 @@ def answerable(shape: Shape, conditions: Sequence[Condition]) -> None:
             )
 
 
-def asked(conditions: Sequence[Condition], manner: Manner, *, negates: bool) -> Message | None:
-    """The filter that finds at least what meets all conditions; None where that is everything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the server and the collection have to find texts by, besides their words."""
 
-    ``negates``: the server knows the operator that turns a filter round (1.33).
-    """
-    parts = [part for one in conditions if (part := _any_of(one, manner, negates=negates)) is not None]
+    nulls: bool
+    """An index of what objects lack; an empty text counts as lacking there."""
+    negates: bool
+    """The operator that turns a filter round (1.33)."""
+
+
+def asked(conditions: Sequence[Condition], manner: Manner, means: Means) -> Message | None:
+    """The filter that finds at least what meets all conditions; None where that is everything."""
+    parts = [part for one in conditions if (part := _any_of(one, manner, means)) is not None]
     return _joined(base_pb2.Filters.OPERATOR_AND, parts) if parts else None
 
 
@@ -199,23 +206,23 @@ def _written(moment: int) -> str:
 # ---------------------------------------------------------------- what the server is asked
 
 
-def _any_of(condition: Condition, manner: Manner, *, negates: bool) -> Message | None:
+def _any_of(condition: Condition, manner: Manner, means: Means) -> Message | None:
     parts = []
     for value in condition.values:
-        part = _one(condition.one, value, manner, negates=negates)
+        part = _one(condition.one, value, manner, means)
         if part is None:  # it can be anywhere, and so can what meets the whole condition
             return None
         parts.append(part)
     return _joined(base_pb2.Filters.OPERATOR_OR, parts)
 
 
-def _one(one: Property, value: object, manner: Manner, *, negates: bool) -> Message | None:
+def _one(one: Property, value: object, manner: Manner, means: Means) -> Message | None:
     target = base_pb2.FilterTarget(property="_id" if one is KEY else one.name)
-    if value is None:
+    if value is None or (value == "" and means.nulls and one.kind in TEXTS):
         return base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_IS_NULL, target=target, value_boolean=True)
     kind = _kind(one)
     if kind in TEXTS and not one.whole:
-        return _worded(one, target, str(value), manner, negates=negates)
+        return _worded(one, target, str(value), manner, means)
     made = base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_EQUAL, target=target)
     if isinstance(value, bool):
         made.value_boolean = value
@@ -230,14 +237,14 @@ def _one(one: Property, value: object, manner: Manner, *, negates: bool) -> Mess
     return made
 
 
-def _worded(one: Property, target: Message, text: str, manner: Manner, *, negates: bool) -> Message | None:
+def _worded(one: Property, target: Message, text: str, manner: Manner, means: Means) -> Message | None:
     """A filter that finds the text among others; None where none can be had."""
     tokens = str(one.raw.get("tokenization") or "word")
     if manner is Manner.LEFT_OUT or (tokens == "trigram" and len(_letters(text)) < 3):
         return None
     if (tokens == "word" and not _letters(text)) or (tokens in ("whitespace", "lowercase") and not text.strip()):
         # All that has no word; an array may have one beside this text, and a folded sign may have become one.
-        if not negates or one.kind.endswith("[]") or one.raw.get("textAnalyzer"):
+        if not means.negates or one.kind.endswith("[]") or one.raw.get("textAnalyzer"):
             return None
         any_word = base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_LIKE, target=target, value_text="*")
         return base_pb2.Filters(operator=base_pb2.Filters.OPERATOR_NOT, filters=[any_word])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from transvase.core.template import columns_of
 from weaviate.proto.v1 import base_search_pb2, search_get_pb2
 
 from .cargo import Vector
-from .conditions import TEXTS, Condition, Manner, answerable, asked, conditions_of
+from .conditions import TEXTS, Condition, Manner, Means, answerable, asked, conditions_of
 from .messages import Message, message_of, wanted
 from .reading import Seen, seen_in
 from .setting import Setting
@@ -52,7 +53,9 @@ def searched(
     read, worded = expression(source, shape), searchable(shape, source) if hybrid else []
     request = _request(shape, tenant)
     _aim(request, shape.named(lens.moving), query, hybrid=hybrid, worded=worded)
-    fit = _fitting(setting, request, k, conditions, lambda message: seen_in(message, shape, lens, tenant))
+    means = Means(nulls=shape.nulls, negates=numbered(setting.connection.version) >= _NEGATING)
+    ask = partial(_results, setting, request, conditions, means)
+    fit = _fitting(ask, request, k, conditions, lambda message: seen_in(message, shape, lens, tenant))
     if fit is None:
         return None
     return tuple(
@@ -66,12 +69,16 @@ def searched(
 
 
 def _fitting(
-    setting: Setting, request: Message, k: int, conditions: Sequence[Condition], see: Callable[[Message], Seen]
+    ask: Callable[[Manner], tuple[Sequence[Message], Manner]],
+    request: Message,
+    k: int,
+    conditions: Sequence[Condition],
+    see: Callable[[Message], Seen],
 ) -> list[tuple[Message, Seen]] | None:
     """The first ``k`` results that meet the conditions. What the server finds too much is left out, and more is asked for."""
     request.limit, manner = k, Manner.EQUAL
     while True:
-        results, manner = _results(setting, request, conditions, manner)
+        results, manner = ask(manner)
         seen = [(message, see(message)) for message in results]
         fit = [(message, one) for message, one in seen if all(condition.met_by(one) for condition in conditions)]
         if len(fit) >= k or len(results) < request.limit:
@@ -82,13 +89,12 @@ def _fitting(
 
 
 def _results(
-    setting: Setting, request: Message, conditions: Sequence[Condition], manner: Manner
+    setting: Setting, request: Message, conditions: Sequence[Condition], means: Means, manner: Manner
 ) -> tuple[Sequence[Message], Manner]:
     """What the server finds, and the first manner from ``manner`` on in which it can be asked for the conditions' texts."""
-    negates = numbered(setting.connection.version) >= _NEGATING
     while True:
         request.ClearField("filters")
-        if (filters := asked(conditions, manner, negates=negates)) is not None:
+        if (filters := asked(conditions, manner, means)) is not None:
             request.filters.CopyFrom(filters)
         try:
             return setting.connection.search(request, index=request.collection).results, manner
