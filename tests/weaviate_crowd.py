@@ -208,7 +208,8 @@ class Crowd:
         torn = [(one.torn, len(one.sides)) for one in self.searchers]
         assert all(some <= count // 20 for some, count in torn), torn
         assert all(set(sides) <= set(one.sides) for one in self.searchers)
-        assert all(one.steps > OWN for one in self.writers)
+        steps = [(one.steps, one.lasting) for one in self.writers]
+        assert all(count > (0 if pausing else OWN) for count, pausing in steps), steps
 
 
 @contextmanager
