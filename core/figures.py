@@ -42,6 +42,22 @@ class Census:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """What one comparison of an index with its corpus made owed. The next one is given it, and tells what is new since."""
+
+    added: int
+    """Keys that it made owed."""
+    lasting: int
+    """Those among them that nobody is known to have written since the comparison before it began: all, where nobody can tell."""
+    examples: tuple[Key, ...] = ()
+    """A few of these."""
+    begun: int = 0
+    """When it began, by the store's clock."""
+    written: Mapping[Key, int] = field(default_factory=dict)
+    """Of what it made owed, when the record was written last by the same clock; 0: there is no record any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """How far a fill has come: everything up to and including ``after`` is done; ``finished`` when the end was reached."""
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from .declaration import Declaration
-from .figures import Answer, Census, Place, Reads, Stretch
+from .figures import Answer, Census, Place, Reads, Round, Stretch
 from .record import Key, Record
 from .space import Vectors
 
@@ -52,12 +52,20 @@ class Index(Protocol):
         """
         ...
 
-    def owe(self) -> int:
+    def owe(self, before: Round | None = None) -> Round:
         """Compare with the corpus in key order, and leave owed, to this site alone, every key in which the two differ.
 
         That is a vector that is missing, zero, or known to be of another text; what the site has too much; and, where whole
-        things move, anything else of them. What is owed already stays as it is. Returns how many keys were added; NotReady
-        while nothing is captured.
+        things move, anything else of them. What is owed already stays as it is. ``before`` is what the comparison before this
+        one found, which has been paid since: what somebody wrote only after that one began is not ``lasting``. NotReady while
+        nothing is captured.
+        """
+        ...
+
+    def unseen(self, keys: Sequence[Key]) -> set[Key]:
+        """Those of the keys that differ by a write to the corpus that passed unseen since the last comparison; owed then.
+
+        None where every write is captured, or nobody can tell when a record was written.
         """
         ...
 
@@ -73,8 +81,12 @@ class Index(Protocol):
         """The stored vectors of those keys that have one; None for the matrix when the Space is unknown."""
         ...
 
-    def census(self, *, deep: bool = True) -> Census:
-        """Counts over all rows, read where the rows are. With ``deep=False`` no vector need be read: zero and broken are 0."""
+    def census(self, *, deep: bool = True, pay: Callable[[], object] | None = None) -> Census:
+        """Counts over all rows, read where the rows are. With ``deep=False`` no vector need be read: zero and broken are 0.
+
+        Where a write may pass unseen and ``pay`` is given, which pays what is owed: what is ``unseen`` counts only if it is
+        wrong still when that was called, and nobody has written it again.
+        """
         ...
 
     def search(

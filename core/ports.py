@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .declaration import Alias, Declaration, Proposal, Source
 from .encoder import Encoder
-from .figures import Answer, Census, Debt, Event, Likeness, Lock, Outlook, Payment, Place, Reads, Stretch, Switch
+from .figures import Answer, Census, Debt, Event, Likeness, Lock, Outlook, Payment, Place, Reads, Round, Stretch, Switch
 from .index import Index, Progress
 from .journal import Journal
 from .outbox import Outbox
@@ -42,6 +42,7 @@ __all__ = [
     "Progress",
     "Proposal",
     "Reads",
+    "Round",
     "Source",
     "Store",
     "Stretch",

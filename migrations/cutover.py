@@ -50,7 +50,8 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
         raise NotReady(Move.CUTOVER, "the verdict has lapsed: what it judged has changed since; prove again")
     compared = reconciled(store, alias, migration.target, worker, progress=progress)
     progress("counting rows", 0, 0)
-    finding = judged(store.index(alias, migration.target).census(deep=False))
+    census = store.index(alias, migration.target).census(deep=False, pay=lambda: worker.pay_up(deadline_s=deadline_s))
+    finding = judged(census)
     if not finding.passed:
         raise NotReady(Move.CUTOVER, f"rows were lost since the proof: {finding.detail}")
     alike = likened(store, alias, migration.target)

@@ -76,8 +76,8 @@ def fill(
 
     With ``derivations`` the vectors are computed from those of the source (NotReady where they cannot be). A target that shares
     the source's site has nothing to be filled: what the site lacks is made owed. Where a write may pass unseen, both sides are
-    compared at the end until nothing more is found (NotReady while somebody goes on writing unseen). EncoderFailed names the
-    row whose text the model cannot take; StoreFailed leaves everything up to the last batch in place.
+    compared at the end until nothing is found but what is new (NotReady where that does not come about). EncoderFailed names
+    the row whose text the model cannot take; StoreFailed leaves everything up to the last batch in place.
     """
     store.alias(alias)
     with store.hold(alias):
@@ -139,7 +139,7 @@ def _tried(warming: Callable[[], None], progress: Progress) -> None:
 def _shared(index: Index, worker: Worker, progress: Progress) -> dict[str, object]:
     """Nothing is to be written: the vectors are there. What the site lacks is made owed, and paid."""
     progress("looking for what is lacking", 0, 0)
-    lacking = index.owe()
+    lacking = index.owe().added
     return {"lacking": lacking, "owed": worker.pay_up(deadline_s=SETTLE_S)}
 
 

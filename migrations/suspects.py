@@ -17,18 +17,27 @@ Differing = Callable[[Sequence[Record]], Sequence[Key]]
 
 
 def convicted(
-    store: Store, alias: str, suspects: Sequence[Key], *, differing: Differing, meanwhile: Callable[[], object] | None = None
+    store: Store,
+    alias: str,
+    suspects: Sequence[Key],
+    *,
+    differing: Differing,
+    meanwhile: Callable[[], object] | None = None,
+    unseen: Callable[[Sequence[Key]], set[Key]] | None = None,
 ) -> list[Key]:
     """Those of the suspects that are wrong. One that was edited meanwhile is read again, and excused while it is owed or written.
 
-    ``meanwhile`` is done between two looks: whoever has a worker lets it pay.
+    ``meanwhile`` is done between two looks: whoever has a worker lets it pay. ``unseen`` leaves owed, and gives, those that were
+    written past the capture meanwhile: they are looked at again. What is wrong in the last look has no excuse.
     """
     wrong: list[Key] = []
-    for _ in range(_LOOKS):
+    for look in range(_LOOKS):
         if not suspects:
             break
         sure, suspects = _look(store, alias, suspects, differing=differing)
-        wrong += sure
+        late = unseen(sure) if unseen is not None and sure and look < _LOOKS - 1 else set()
+        wrong += [key for key in sure if key not in late]
+        suspects = [*suspects, *late]
         if suspects:
             if meanwhile is not None:
                 meanwhile()

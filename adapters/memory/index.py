@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import RLock
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transvase.core.errors import BadValue, NotReady, UnknownName
 from transvase.core.hybrid import weighed
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Stretch
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Round, Stretch
 from transvase.core.record import Hit, Key, Record
 from transvase.core.space import Vectors
 
@@ -91,7 +91,7 @@ class MemoryIndex:
             passed=len(keys),
         )
 
-    def owe(self) -> int:
+    def owe(self, before: Round | None = None) -> Round:  # noqa: ARG002 - the port's
         """Owe every key whose vector is missing, zero, too much or of another text."""
         with self._lock:
             shelf, alias = self._state().shelf, self._alias
@@ -102,7 +102,11 @@ class MemoryIndex:
             lacking = (wanted.keys() | set(shelf.held())) - right - alias.owed_keys()
             for key in sorted(lacking):
                 alias.owe(key, only=self._declaration.site)
-            return len(lacking)
+            return Round(len(lacking), len(lacking), tuple(sorted(lacking))[:EXAMPLES])
+
+    def unseen(self, keys: Sequence[Key]) -> set[Key]:  # noqa: ARG002 - the port's
+        """None: nobody keeps the time of a write here."""
+        return set()
 
     def build(self, progress: Progress) -> None:
         """Nothing has to be built for an exact search; the index counts as built from here on."""
@@ -129,7 +133,7 @@ class MemoryIndex:
         matrix = np.array(list(found.values()), dtype=np.float32).reshape(len(found), self._declaration.width)
         return list(found), Vectors(space, matrix)
 
-    def census(self, *, deep: bool = True) -> Census:
+    def census(self, *, deep: bool = True, pay: Callable[[], object] | None = None) -> Census:  # noqa: ARG002 - the port's
         """Counts over all records and all vectors, at one moment. What is owed is not lost, and counts as nothing else."""
         with self._lock:
             shelf, alias = self._state().shelf, self._alias

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 from transvase.core.errors import BadValue, NotReady
 from transvase.core.hybrid import depth, weighed
-from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Stretch
+from transvase.core.ports import Answer, Census, Declaration, Place, Progress, Reads, Round, Stretch
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
@@ -72,10 +72,15 @@ class PostgresIndex:
             now = aliases.load(c, self.shape.alias).shape
             return stretch.read(c, now, self.declaration, space, after=after, limit=limit)
 
-    def owe(self) -> int:
+    def owe(self, before: Round | None = None) -> Round:  # noqa: ARG002 - the port's
         """Whatever the site lacks is owed to it from now on."""
         with self.connections.use("looking for what is lacking") as c:
-            return stretch.owe(c, aliases.load(c, self.shape.alias).shape, self.declaration)
+            added = stretch.owe(c, aliases.load(c, self.shape.alias).shape, self.declaration)
+        return Round(added, added)
+
+    def unseen(self, keys: Sequence[Key]) -> set[Key]:  # noqa: ARG002 - the port's
+        """None: every write is captured in its own transaction."""
+        return set()
 
     def build(self, progress: Progress) -> None:
         """The HNSW index, with the parameters of the index beside it."""
@@ -110,7 +115,7 @@ class PostgresIndex:
         matrix = np.asarray(parsed, dtype=np.float32).reshape(len(rows), -1 if rows else self.declaration.width)
         return found, Vectors(self.declaration.space, matrix)
 
-    def census(self, *, deep: bool = True) -> Census:
+    def census(self, *, deep: bool = True, pay: Callable[[], object] | None = None) -> Census:  # noqa: ARG002 - the port's
         """Counts over all rows, from one snapshot."""
         with self.connections.use("counting over all rows") as c:
             return census.take(c, self.shape, self.declaration, deep=deep)

@@ -18,7 +18,10 @@ from .scene import Scene
 
 
 def recompute(scene: Scene) -> Finding:
-    """No sampled row differs. A row that was edited meanwhile is read again, and excused only while it is owed or written."""
+    """No sampled row differs. A row that was edited meanwhile is read again, and excused only while it is owed or written.
+
+    One that was written unseen meanwhile is owed and paid first, and has no other excuse after that.
+    """
     scene.progress("encoding a sample again", 0, len(scene.sample))
     lowest = 1.0
 
@@ -31,7 +34,7 @@ def recompute(scene: Scene) -> Finding:
 
     suspects = differing(scene.sample)
     alias, pay = scene.migration.alias, scene.worker.pay_once
-    wrong = convicted(scene.store, alias, suspects, differing=differing, meanwhile=pay)
+    wrong = convicted(scene.store, alias, suspects, differing=differing, meanwhile=pay, unseen=scene.index.unseen)
     share = at_most(len(wrong), len(scene.sample))
     detail = (
         f"{len(wrong)} of {len(scene.sample)} rows differ (the others agree to {lowest:.5f}): "

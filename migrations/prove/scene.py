@@ -25,7 +25,7 @@ QUERIES: Final = 64
 """Searches of the recall and latency checks: 640 neighbours, so that a recall of 0.95 is known to about ±0.02."""
 
 PAY_S: Final = 30.0
-"""Time for paying what was owed when the proof began."""
+"""Time for paying what was owed when the proof began, and once more for what was written unseen meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def survey(store: Store, migration: Migration, *, encoders: Encoders, worker: Wo
     progress("paying what is owed", 0, 0)
     unpaid = worker.pay_up(deadline_s=PAY_S)
     progress("counting rows", 0, 0)
-    census = index.census()
+    census = index.census(pay=lambda: worker.pay_up(deadline_s=PAY_S))
     sample = store.corpus(alias.name).sample(SAMPLE, seed=seed)
     texts = [record.text or "" for record in sample[:QUERIES]]
     progress("encoding queries", 0, len(texts))

@@ -146,10 +146,10 @@ def lacking_rows(world: World) -> Index:
 def test_an_adopted_place_owes_what_it_lacks_once(world: World) -> None:
     live = lacking_rows(world)
     world.store.create("docs", target(world))
-    found = live.owe()
+    found = live.owe().added
     debts = {debt.key: debt.only for debt in world.store.outbox("docs").read(limit=9)}
     assert debts[world.key(1)] == live.declaration.name
-    assert (found, live.owe()) == (len(debts), 0)
+    assert (found, live.owe().added) == (len(debts), 0)
 
 
 def test_a_place_of_ours_owes_what_is_missing_orphaned_or_of_another_text(world: World) -> None:
@@ -158,12 +158,12 @@ def test_a_place_of_ours_owes_what_is_missing_orphaned_or_of_another_text(world:
     world.put("docs", [{"id": 1, "body": "edited"}, *rows_of({world.key(9): body(9)})])
     world.delete("docs", [world.key(2)])
     world.lose_debts("docs")
-    assert shadow.owe() == 3
+    assert shadow.owe().added == 3
     debts = world.store.outbox("docs").read(limit=9)
     everywhere = None if world.carries else shadow.declaration.name
     owed = {(world.key(k), everywhere if k == 1 else shadow.declaration.name) for k in (1, 2, 9)}
     assert {(debt.key, debt.only) for debt in debts} == owed
-    assert shadow.owe() == 0
+    assert shadow.owe().added == 0
     assert pay(world, *([(live, OLD)] if world.carries else []), (shadow, NEW)) == 3
     assert (shadow.census().stale, shadow.census().missing, shadow.census().orphaned) == (0, 0, 0)
 

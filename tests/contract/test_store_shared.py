@@ -105,7 +105,7 @@ def test_what_is_owed_to_a_place_alone_is_paid_whichever_name_is_live(world: Wor
     paid_by(world, live, OLD)
     world.put("docs", [{"id": 2, "embedding": None}])
     world.lose_debts("docs")
-    assert live.owe() == 1
+    assert live.owe().added == 1
     generation = world.store.alias("docs").generation
     world.store.point("docs", other.declaration.name, expect=generation, allow_owed=1)
     assert paid_by(world, other, ASKING) == 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from transvase.adapters.memory import MemoryStore
 from transvase.core.errors import BadValue, NotReady
-from transvase.core.ports import Index
+from transvase.core.ports import Index, Round
 from transvase.migrations.reconcile import settle
 from transvase.migrations.sync import Worker
 from worlds import NEW, OLD, MemoryWorld, fill, rows_of, shadowed
@@ -93,6 +93,33 @@ def test_writers_that_are_faster_than_walks_end_it_with_a_reason(world: MemoryWo
         settle(world.store, "docs", shadow, worker, most=5, progress=busy(world))
     assert settle(world.store, "docs", shadow, worker)["reconcile_left"] == 0, "it can be done again"
     assert shadow.census().stale == 0
+
+
+class Busy:
+    """The index of a store that tells what is new: each walk finds what the next of ``rounds`` says."""
+
+    def __init__(self, shadow: Index, *rounds: Round) -> None:
+        self.declaration, self.rounds, self.given = shadow.declaration, list(rounds), list[Round | None]()
+
+    def owe(self, before: Round | None = None) -> Round:
+        self.given.append(before)
+        return self.rounds[len(self.given) - 1]
+
+
+def test_a_walk_that_finds_nothing_but_what_is_new_is_as_good_as_one_that_finds_nothing(
+    world: MemoryWorld, shadow: Index, worker: Worker
+) -> None:
+    index = Busy(shadow, Round(7, 7), Round(2, 0), Round(3, 0))
+    assert settle(world.store, "docs", index, worker)["walks"] == 3  # type: ignore[arg-type]
+    assert index.given == [None, *index.rounds[:2]], "each walk is told what the one before it found"
+
+
+def test_what_lasts_begins_the_count_anew_and_is_named(world: MemoryWorld, shadow: Index, worker: Worker) -> None:
+    index = Busy(shadow, Round(1, 1), Round(2, 0), Round(2, 1, ((7,),)), Round(0, 0), Round(1, 0))
+    assert settle(world.store, "docs", index, worker)["walks"] == 5  # type: ignore[arg-type]
+    index = Busy(shadow, *[Round(2, 1, ((7,),))] * 4)
+    with pytest.raises(NotReady, match=r"4 walks .* the last one found 1 rows that differ, .* \(for example \(7\)\)"):
+        settle(world.store, "docs", index, worker, most=4)  # type: ignore[arg-type]
 
 
 def test_a_text_that_nobody_can_encode_does_not_keep_it_walking(world: MemoryWorld, shadow: Index) -> None:

@@ -93,6 +93,32 @@ def test_whatever_strangers_write_while_the_verbs_run_is_found_by_reconciling(wa
     assert_alike(walk, everybody)
 
 
+@pytest.mark.parametrize("times", [False, True], ids=["without times", "with times"])
+def test_strangers_who_never_pause_keep_no_verb_from_its_end(server: Node, tmp_path: Path, times: bool) -> None:
+    """Five writes, edits and deletions a second past every Mirror, from before the fill on; nobody pays but the verbs."""
+    with ExitStack() as stack:
+        walk = stack.enter_context(walked(server, tmp_path, rows=500, invertedIndexConfig={"indexTimestamps": times}))
+        walk.adopted()
+        clients = [stack.enter_context(server.client()) for _ in range(2)]
+        strangers = writers(lambda n: past(walk, clients[n]), count=2, first=50_000, lasting=True)
+        verbs = (walk.filled, walk.proven, walk.cut_over, walk.rolled_back, walk.proven, walk.cut_over)
+        with at_work([one.step for one in strangers], every_s=0.4):
+            busy(strangers, walk.opened)
+            refused = [repeated(strangers, verb) for verb in verbs]
+        assert sum(one.steps for one in strangers) > 50
+        assert max(refused) <= 2, refused
+        reconciled(walk)
+        assert_alike(walk, strangers, rows=500)
+
+
+def repeated(writers: list[Writer], verb: Callable[[], object]) -> int:
+    """How often it was refused before it came to its end."""
+    for refused in range(4):
+        if busy(writers, lambda: permitted(verb)):
+            return refused
+    pytest.fail("refused again and again")
+
+
 @pytest.mark.parametrize("walk", [True], indirect=True, ids=["with times"])
 def test_a_switch_comes_about_under_writers_of_the_same_few_objects_who_never_pause(walk: Walk) -> None:
     """Their writes cross with each other and with every payment; nobody pays but the switch, and no row need be allowed."""
@@ -158,7 +184,7 @@ def reconciled(walk: Walk) -> None:
         settle(walk.store, walk.alias, walk.store.index(walk.alias, shadow.name), worker)
 
 
-def assert_alike(walk: Walk, writers: list[Writer]) -> None:
+def assert_alike(walk: Walk, writers: list[Writer], *, rows: int = ROWS) -> None:
     """Nothing is owed; the sides that are kept hold the same, with the right vectors, and everything that writers know of."""
     assert Worker(walk.store, walk.alias, encoder).drain(deadline_s=30) == 0
     alias, reader = walk.store.alias(walk.alias), Reader(walk.application.web)
@@ -168,7 +194,7 @@ def assert_alike(walk: Walk, writers: list[Writer]) -> None:
         assert strange_vectors(reader, side.name, encoder(str(side.encoder)), side.width) == []
     there = {key: one["properties"]["body"] for key, one in reader.objects(alias.live.name).items()}
     known = {key: body for one in writers for key, body in one.known.items()}
-    laid = {uid(number): text_of(number) for number in range(COMMON, ROWS)}
+    laid = {uid(number): text_of(number) for number in range(COMMON, rows)}
     common = {uid(number) for number in range(COMMON)}
     wanted = {key: body for key, body in (laid | known).items() if body is not None}
     assert {key: body for key, body in there.items() if key not in common} == wanted

@@ -56,8 +56,8 @@ def blind_spots(raw: Mapping[str, Any]) -> str:
     """Which writes of those who do not use ``Mirror`` are found when, said in a sentence."""
     if (raw.get("invertedIndexConfig") or {}).get("indexTimestamps"):
         return (
-            "writes that do not go through Mirror are found by their time within a sweep, "
-            "deletions only by reconciling: run the worker, and leave deletions to Mirror"
+            "writes that do not go through Mirror are found by their time right before a switch, else, and deletions always, "
+            "by reconciling, which reads both sides whole; between two such walks they are stale"
         )
     return (
         f"{raw['class']} does not index timestamps: writes that do not go through Mirror are found by reconciling alone, "

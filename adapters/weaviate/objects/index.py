@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Final
@@ -14,7 +14,7 @@ from transvase.adapters.weaviate.collections.tenants import Tenants, listed
 from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError, Unfit
-from transvase.core.figures import Answer, Census, Place, Reads, Stretch
+from transvase.core.figures import Answer, Census, Place, Reads, Round, Stretch
 from transvase.core.hybrid import weighed
 from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
@@ -29,6 +29,7 @@ from .search import MOST, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
 from .unfound import Graph, queued
+from .unseen import lasting, pardoned, unseen
 from .walking import OVERLAP_MS, Fault, Tally, again, beside, faults, owed, walked
 
 EXAMPLES: Final = 5
@@ -94,7 +95,7 @@ class WeaviateIndex:
         """The next records with the vectors that this index holds for them; what is owed, or has none that is one, is lacking."""
         return stretched(self._setting, self._declaration, after, limit=limit)
 
-    def owe(self) -> int:
+    def owe(self, before: Round | None = None) -> Round:
         """Walk beside the live side and leave owed what differs: missing, too much, stale, without a vector, or not to be found.
 
         When the walk began is marked: what the sides had by then is equal or owed.
@@ -105,11 +106,17 @@ class WeaviateIndex:
         begun = self._setting.clock()
         mark = self._setting.ledger.marked(self._setting.alias, sides.site)
         tally = Tally(since=max((mark.walked or 0) - OVERLAP_MS, 0))
-        suspected = [key for key, _ in faults(sides, tally)]
-        added = sum(owed(sides, suspected[at : at + OWED_AT_ONCE]) for at in range(0, len(suspected), OWED_AT_ONCE))
-        added += self._graph.owe(tally.fresh)
+        suspected, written = [key for key, _ in faults(sides, tally)], dict[Key, int]()
+        for at in range(0, len(suspected), OWED_AT_ONCE):
+            written |= owed(sides, suspected[at : at + OWED_AT_ONCE])
+        unfound = self._graph.owe(tally.fresh)
         walked(sides, begun)
-        return added
+        stays = lasting(written, before)
+        return Round(len(written) + unfound, len(stays) + unfound, stays[:EXAMPLES], begun, written)
+
+    def unseen(self, keys: Sequence[Key]) -> set[Key]:
+        """Those that strangers wrote on the live side, or deleted there, since the last walk over both sides began."""
+        return set(unseen(beside(self._setting, self._declaration, deep=True), keys))
 
     def build(self, progress: Progress) -> None:
         """Wait until the server has indexed what it took; it builds as it takes, or from a queue where that is asynchronous."""
@@ -144,14 +151,15 @@ class WeaviateIndex:
         space, matrix = self._declaration.space, matrix_of(list(held.values()), width=self._declaration.width)
         return list(held), None if space is None else Vectors(space, matrix)
 
-    def census(self, *, deep: bool = True) -> Census:
+    def census(self, *, deep: bool = True, pay: Callable[[], object] | None = None) -> Census:
         """Counts of one walk; what it found is looked at twice, and what was owed or changed meanwhile counts as nothing.
 
         With ``deep=False`` no vector is read: an object with a text counts as held, and zero and broken ones are not told.
         """
         uneven: dict[Key, int] = {}
         setting, tally = self._setting, Tally(uneven=uneven)
-        sides = replace(beside(self._setting, self._declaration, deep=deep), own=frozenset())
+        as_is = beside(self._setting, self._declaration, deep=deep)
+        sides = replace(as_is, own=frozenset())
         suspected, lacking = [key for key, _ in faults(sides, tally)], Lacking()
         watched = setting.ledger.watch(setting.alias)
         try:
@@ -161,6 +169,9 @@ class WeaviateIndex:
         finally:
             setting.ledger.unwatch(setting.alias, watched)
         lost = {key: fault for key, fault in wrong.items() if key not in moving}
+        if pay is not None and lost:
+            free = pardoned(as_is, list(lost), pay=pay)
+            lost = {key: fault for key, fault in lost.items() if key not in free}
         counts = {str(kind): sum(fault is kind for fault in lost.values()) for kind in Fault}
         return Census(
             records=tally.records,

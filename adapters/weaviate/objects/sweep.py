@@ -93,7 +93,7 @@ def swept(sides: Sides, *, sleepers: Sleepers | None = None) -> int:
     setting, ledger = sides.setting, sides.setting.ledger
     mark = ledger.marked(setting.alias, sides.site)
     changes = changed_since(setting, sides.live, mark.swept_to or 0, sleepers=sleepers)
-    added = owed(sides, changes.keys)
+    added = len(owed(sides, changes.keys))
     ledger.mark(setting.alias, sides.site, replace(mark, swept_to=changes.to))
     return added
 

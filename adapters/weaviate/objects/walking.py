@@ -156,10 +156,11 @@ def again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None = None) -> 
 
     What lacks nothing but references that lead to nothing is not wrong: it is put into ``lacking``, where that is given.
     """
-    return ((key, wrong) for key, _, wrong in _again(sides, keys, lacking))
+    return ((key, wrong) for key, _, wrong in differing(sides, keys, lacking))
 
 
-def _again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None) -> Iterator[tuple[Key, Seen | None, Fault]]:
+def differing(sides: Sides, keys: Sequence[Key], lacking: Lacking | None = None) -> Iterator[tuple[Key, Seen | None, Fault]]:
+    """As ``again``, with what the live side has under the key."""
     read = expression(sides.text, sides.setting.shape(sides.live))
     for start in range(0, len(keys), TOGETHER):
         some = keys[start : start + TOGETHER]
@@ -176,21 +177,24 @@ def _again(sides: Sides, keys: Sequence[Key], lacking: Lacking | None) -> Iterat
                 yield key, live.get(key), wrong
 
 
-def owed(sides: Sides, keys: Sequence[Key]) -> int:
-    """Look at these keys once more and leave owed what is wrong with them still; how many keys were added.
+def owed(sides: Sides, keys: Sequence[Key]) -> dict[Key, int]:
+    """Look at these keys once more and leave owed what is wrong with them still: when each was written last, 0 where it is gone.
 
     What carries something else was written by somebody who was not seen, and whose vector on the live side may be old: it is
     owed to every site, the rest to this one alone, as is what has no text on a live side of the application's own. What is owed
     to this site already stays as it is.
     """
     setting, read = sides.setting, expression(sides.text, sides.setting.shape(sides.live))
-    everywhere, here = list[Key](), list[Key]()
-    for key, live, wrong in _again(sides, keys, None):
+    everywhere, here, written = list[Key](), list[Key](), dict[Key, int]()
+    for key, live, wrong in differing(sides, keys):
+        written[key] = live.updated if live is not None else 0
         its_own = live is not None and sides.live in sides.own and read(live.cargo.properties) is None
         (everywhere if wrong is Fault.STALE and not its_own else here).append(key)
     known = setting.unsettled([*everywhere, *here], site=sides.site) if everywhere or here else set()
     stale, rest = ([key for key in some if key not in known] for some in (everywhere, here))
-    return setting.ledger.owe(setting.alias, stale) + setting.ledger.owe(setting.alias, rest, only=sides.site)
+    setting.ledger.owe(setting.alias, stale)
+    setting.ledger.owe(setting.alias, rest, only=sides.site)
+    return {key: at for key, at in written.items() if key not in known}
 
 
 def walked(sides: Sides, begun: int) -> None:

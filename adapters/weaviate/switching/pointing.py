@@ -40,6 +40,8 @@ AGREE_S: Final = 10.0
 LATE_S: Final = 1.0
 """How much later it is looked again whether a request that was not answered took place after all."""
 WRITERS_S: Final = 2.0
+JUST_NOW_MS: Final = 5_000
+"""How old a look for what others wrote may be at the switch: what it found takes seconds to be paid."""
 
 _MOVE: Final = "move"
 _UNANSWERED: Final = "unanswered"
@@ -207,14 +209,22 @@ def _taken_over(realm: Realm, seen: Known) -> Known:
 
 
 def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) -> tuple[int, int]:
-    """Find what others wrote since the last look, where times are indexed; when that look began, and the last whole walk."""
+    """Find what others wrote since the last look, where times are indexed; when that look began, and the last whole walk.
+
+    A look that found something just now is not made again: where somebody writes all the time each would, and owe it. What was
+    written since comes by the tail, as where no times are indexed.
+    """
     setting, live, name = settings(seen), seen.alias.live, seen.row.name
     mark = realm.ledger.marked(name, target.site)
+    swept_to, walked = mark.swept_to or 0, mark.walked or 0
     if not setting.shape(live.site).times:
-        return mark.swept_to or 0, mark.walked or 0
-    begun = realm.control.now_ms() - OVERLAP_MS
-    swept(beside(setting, target, deep=False), sleepers=realm.sleepers)
-    return min((begun, *realm.sleepers.of(live.site).values())), mark.walked or 0
+        return swept_to, walked
+    now = realm.control.now_ms()
+    fresh = swept_to > max(walked, now - JUST_NOW_MS)
+    if not fresh:
+        swept(beside(setting, target, deep=False), sleepers=realm.sleepers)
+    begun = (swept_to if fresh else now) - OVERLAP_MS
+    return min((begun, *realm.sleepers.of(live.site).values())), walked
 
 
 def _dated(setting: Setting, owed: int) -> None:
