@@ -176,7 +176,7 @@ class MemoryIndex:
             if hybrid is not None:
                 best = self._fused(best, hybrid, k, wanted)
             table = self._alias.table
-            hits = tuple(self._hit(key, row, score) for key, score in best[:k] if (row := table.row(key)) is not None)
+            hits = tuple(_hit(self._alias, key, row, score) for key, score in best[:k] if (row := table.row(key)) is not None)
             return Answer(hits, self._alias.generation)
 
     def nearest(self, queries: Vectors, k: int, *, where: Mapping[str, object] | None = None) -> list[Answer]:
@@ -225,11 +225,12 @@ class MemoryIndex:
     def _state(self) -> IndexState:
         return self._alias.index(self._name)
 
-    def _hit(self, key: Key, row: Row, score: float) -> Hit:
-        source = self._alias.source
-        left_out = {*source.key, source.vector, source.vector + RETIRED}
-        metadata = {name: value for name, value in sorted(row.items()) if name not in left_out}
-        return Hit(key, score, self._alias.reading(row), metadata)
+
+def _hit(alias: AliasState, key: Key, row: Row, score: float) -> Hit:
+    source = alias.source
+    left_out = {*source.key, source.vector, source.vector + RETIRED}
+    metadata = {name: value for name, value in sorted(row.items()) if name not in left_out}
+    return Hit(key, score, alias.reading(row), metadata)
 
 
 def _fillable(declaration: Declaration) -> None:

@@ -6,12 +6,9 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
-from transvase.adapters.weaviate.collections.tenants import Tenants, listed
-from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError, Unfit
 from transvase.core.figures import Answer, Census, Place, Reads, Round, Stretch
@@ -20,8 +17,8 @@ from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
+from .census import EXAMPLES, counted
 from .conditions import TENANT
-from .dangling import Lacking, unwritten
 from .described import Described
 from .filling import Filling, fitting
 from .nearest import nearest
@@ -29,11 +26,9 @@ from .search import MOST, searched
 from .setting import Setting
 from .stretching import matrix_of, stretched
 from .unfound import Graph, queued
-from .unseen import lasting, pardoned, unseen
-from .walking import OVERLAP_MS, Fault, Tally, again, beside, faults, owed, walked
+from .unseen import lasting, unseen
+from .walking import OVERLAP_MS, Tally, beside, faults, owed, walked
 
-EXAMPLES: Final = 5
-"""How many offending keys a census names."""
 OWED_AT_ONCE: Final = 1_000
 BUILD_PAUSE_S: Final = 0.5
 
@@ -156,31 +151,7 @@ class WeaviateIndex:
 
         With ``deep=False`` no vector is read: an object with a text counts as held, and zero and broken ones are not told.
         """
-        uneven: dict[Key, int] = {}
-        setting, tally = self._setting, Tally(uneven=uneven)
-        as_is = beside(self._setting, self._declaration, deep=deep)
-        sides = replace(as_is, own=frozenset())
-        suspected, lacking = [key for key, _ in faults(sides, tally)], Lacking()
-        watched = setting.ledger.watch(setting.alias)
-        try:
-            wrong = dict(again(sides, suspected, lacking))
-            moving = setting.ledger.since(setting.alias, watched, among=list(wrong), site=sides.site) if wrong else set()
-            open_ = setting.unsettled(list(moving), site=sides.site) if moving else set()
-        finally:
-            setting.ledger.unwatch(setting.alias, watched)
-        lost = {key: fault for key, fault in wrong.items() if key not in moving}
-        if pay is not None and lost:
-            free = pardoned(as_is, list(lost), pay=pay)
-            lost = {key: fault for key, fault in lost.items() if key not in free}
-        counts = {str(kind): sum(fault is kind for fault in lost.values()) for kind in Fault}
-        return Census(
-            records=tally.records,
-            held=tally.held - sum(more for key, more in uneven.items() if key not in lost and key not in open_),
-            owed=setting.ledger.owed(setting.alias),
-            examples=tuple(sorted(lost))[:EXAMPLES],
-            remarks=(*remarks(setting, sides.site, tally), *unwritten(sides.site, lacking)) if deep else (),
-            **counts,
-        )
+        return counted(self._setting, self._declaration, deep=deep, pay=pay)
 
     def search(
         self,
@@ -251,22 +222,6 @@ def parts(setting: Setting, site: str, *, asleep: bool) -> tuple[Mapping[str, ob
         return () if asleep else ({},)
     states = setting.tenancy(site).wanted()
     return tuple({TENANT: name} for name, state in states.items() if (state is not Activity.ACTIVE) is asleep)
-
-
-def remarks(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
-    """What a walk cannot see, and what one over a collection with tenants has met: those that sleep, those that hold nothing."""
-    shape = setting.shape(site)
-    unseen = too_few(setting.connection, site, shape.copies)
-    return (*([unseen] if unseen else []), *(_of_tenants(setting, site, tally) if shape.tenants else ()))
-
-
-def _of_tenants(setting: Setting, site: str, tally: Tally) -> tuple[str, ...]:
-    statuses = Tenants(setting.connection, site).statuses()
-    asleep = [name for name, state in statuses.items() if state is not Activity.ACTIVE]
-    bare = [name for name in statuses if name not in tally.tenants]
-    woken = f"{len(asleep)} of {len(statuses)} tenants sleep and were woken to be looked at: {listed(asleep)}"
-    open_ = f"{len(bare)} tenants hold no object, and take a vector of any width after a restart until the worker's next beat"
-    return (*([woken] if asleep else []), *([f"{open_}: {listed(bare)}"] if bare else []))
 
 
 def _enough(k: int, *, most: float = math.inf) -> None:
