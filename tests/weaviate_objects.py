@@ -19,10 +19,10 @@ import numpy as np
 from costless import HashEncoder
 from transvase.adapters.ledger import connect
 from transvase.adapters.ledger.port import Ledger
-from transvase.adapters.weaviate.objects.corpus import WeaviateCorpus
-from transvase.adapters.weaviate.objects.index import WeaviateIndex
-from transvase.adapters.weaviate.objects.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.ports.corpus import WeaviateCorpus
+from transvase.adapters.weaviate.ports.index import WeaviateIndex
+from transvase.adapters.weaviate.ports.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.core.declaration import Alias, Declaration, Source

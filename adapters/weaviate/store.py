@@ -14,11 +14,11 @@ from transvase.adapters.weaviate.collections.control import Control
 from transvase.adapters.weaviate.collections.inspect import FORM, inspected
 from transvase.adapters.weaviate.collections.names import physical
 from transvase.adapters.weaviate.collections.schema import WIDEST, schema_of
-from transvase.adapters.weaviate.objects.corpus import WeaviateCorpus
-from transvase.adapters.weaviate.objects.index import WeaviateIndex
-from transvase.adapters.weaviate.objects.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.wakings import put_back
+from transvase.adapters.weaviate.ports.corpus import WeaviateCorpus
+from transvase.adapters.weaviate.ports.index import WeaviateIndex
+from transvase.adapters.weaviate.ports.outbox import WeaviateOutbox
 from transvase.adapters.weaviate.switching import aliases, lifecycle, likeness, pointing, retiring
 from transvase.adapters.weaviate.switching import witness as witnesses
 from transvase.adapters.weaviate.switching.aliases import Known, Realm

@@ -14,7 +14,8 @@ from typing import Final
 import grpc
 import pytest
 from transvase.adapters.weaviate import connect
-from transvase.adapters.weaviate.objects import filling, reading
+from transvase.adapters.weaviate.objects import reading
+from transvase.adapters.weaviate.ports import filling
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.adapters.weaviate.wire.credentials import Credentials

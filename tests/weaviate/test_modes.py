@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from transvase.adapters.weaviate.objects import filling as pouring
+from transvase.adapters.weaviate.ports import filling as pouring
 from transvase.core.errors import StoreFailed
 from transvase.migrations import throttle
 from transvase.migrations.fill import fill

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate.objects.paying import Paying, read_now
+from transvase.adapters.weaviate.ports.paying import Paying, read_now
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded
 from transvase.core.figures import Debt, Payment
 from transvase.core.record import Key, Record

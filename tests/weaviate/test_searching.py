@@ -168,7 +168,7 @@ def test_a_text_is_found_however_its_property_is_tokenized(kinds: Plot, version:
 def test_a_filter_that_much_shares_its_words_with_is_answered_from_a_walk_or_said(
     plot: Plot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transvase.adapters.weaviate.objects.search.MOST", 8)
+    monkeypatch.setattr("transvase.adapters.weaviate.searching.search.MOST", 8)
     for number in range(20):
         plot.write(number, f"text {number}", properties={"body": f"text {number}", "team": "the deep blue"})
     query = encoded(OLD, ["text 0"], WIDTH)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from transvase.adapters.weaviate import connect
 from transvase.adapters.weaviate.collections.shape import shape_of
+from transvase.adapters.weaviate.comparing.sweep import changed_since
 from transvase.adapters.weaviate.objects.copies import fetch, pages
 from transvase.adapters.weaviate.objects.reading import Lens, page
-from transvase.adapters.weaviate.objects.sweep import changed_since
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.core.record import Key

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 from transvase.adapters.weaviate import connect
+from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS
 from transvase.adapters.weaviate.mirror import Mirror
-from transvase.adapters.weaviate.objects.walking import OVERLAP_MS
 from transvase.adapters.weaviate.switching import pointing, tail
 from transvase.adapters.weaviate.switching.aliases import load
 from transvase.core.connect import connect as connect_any

@@ -111,7 +111,7 @@ def test_what_is_written_or_deleted_just_now_is_not_taken_for_lost(
     server: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise no walk would come to an end as long as anybody writes, through a Mirror too."""
-    from transvase.adapters.weaviate.objects import unfound
+    from transvase.adapters.weaviate.comparing import unfound
 
     with walked(server, tmp_path, rows=20) as walk:
         walk.adopted()
@@ -137,7 +137,7 @@ def test_what_is_written_or_deleted_just_now_is_not_taken_for_lost(
 
 
 def test_what_is_found_is_not_looked_for_twice(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transvase.adapters.weaviate.objects import unfound
+    from transvase.adapters.weaviate.comparing import unfound
 
     walk.adopted()
     walk.opened()
@@ -151,7 +151,7 @@ def test_what_is_found_is_not_looked_for_twice(walk: Walk, monkeypatch: pytest.M
     monkeypatch.setattr(unfound, "unfound", counting)
     walk.filled()
     assert looked[:1] == [ROWS]
-    monkeypatch.setattr("transvase.adapters.weaviate.objects.index.OVERLAP_MS", 0)
+    monkeypatch.setattr("transvase.adapters.weaviate.ports.index.OVERLAP_MS", 0)
     looked.clear()
     walk.proven()
     assert sum(looked) == 0

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants
-from transvase.adapters.weaviate.objects import index
+from transvase.adapters.weaviate.comparing.sweep import Sleepers, changed_since, swept
+from transvase.adapters.weaviate.comparing.walking import Fault, Sides, Tally, faults, merged
 from transvase.adapters.weaviate.objects.reading import Seen
-from transvase.adapters.weaviate.objects.sweep import Sleepers, changed_since, swept
-from transvase.adapters.weaviate.objects.walking import Fault, Sides, Tally, faults, merged
+from transvase.adapters.weaviate.ports import index
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.record import Key
 from weaviate_objects import ALIAS, WIDTH, Plot, collection, plotted, uid, vector

@@ -12,7 +12,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from transvase.adapters.weaviate.objects.unfound import queued
+from transvase.adapters.weaviate.comparing.unfound import queued
 from transvase.adapters.weaviate.wire.failures import Kind, retrying
 from transvase.core.errors import BadValue, TransvaseError
 from weaviate.outputs.batch import BatchResult, ErrorObject, ErrorReference

@@ -15,7 +15,7 @@ from transvase.adapters.ledger.port import Ledger
 from transvase.adapters.weaviate.collections.control import AliasRow, Control
 from transvase.adapters.weaviate.collections.names import canonical
 from transvase.adapters.weaviate.collections.schema import schema_here
-from transvase.adapters.weaviate.objects.sweep import Sleepers
+from transvase.adapters.weaviate.comparing.sweep import Sleepers
 from transvase.core.errors import StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.ports import Alias, Declaration
 

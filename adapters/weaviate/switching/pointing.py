@@ -17,10 +17,10 @@ from urllib.parse import quote
 from transvase.adapters.ledger import Doubt, Mark
 from transvase.adapters.weaviate.collections import rights
 from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
-from transvase.adapters.weaviate.objects.newest import dated, doubtless, truths
+from transvase.adapters.weaviate.comparing.newest import dated, doubtless, truths
+from transvase.adapters.weaviate.comparing.sweep import swept
+from transvase.adapters.weaviate.comparing.walking import beside
 from transvase.adapters.weaviate.objects.setting import Setting
-from transvase.adapters.weaviate.objects.sweep import swept
-from transvase.adapters.weaviate.objects.walking import beside
 from transvase.adapters.weaviate.wire.failures import in_doubt, passing
 from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
 from transvase.core.ports import Declaration, Switch

@@ -20,10 +20,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from transvase.adapters.weaviate.objects.newest import dated
+from transvase.adapters.weaviate.comparing.newest import dated
+from transvase.adapters.weaviate.comparing.walking import merged
 from transvase.adapters.weaviate.objects.reading import Lens, Seen
 from transvase.adapters.weaviate.objects.setting import Setting
-from transvase.adapters.weaviate.objects.walking import merged
 from transvase.core.record import Key
 
 AT_ONCE: Final = 1_000

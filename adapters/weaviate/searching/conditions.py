@@ -18,11 +18,10 @@ from typing import Final, cast
 from uuid import UUID
 
 from transvase.adapters.weaviate.collections.shape import Property, Shape
+from transvase.adapters.weaviate.objects.messages import Message
+from transvase.adapters.weaviate.objects.reading import Seen
 from transvase.core.errors import BadValue, Unfit, UnknownName
 from weaviate.proto.v1 import base_pb2
-
-from .messages import Message
-from .reading import Seen
 
 TENANT: Final = "tenant"
 KEY: Final = Property(name="uuid", kind="uuid")

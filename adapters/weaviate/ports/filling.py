@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.comparing.dangling import evened, reached
+from transvase.adapters.weaviate.comparing.walking import ill
+from transvase.adapters.weaviate.objects.cargo import Vector, same
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import cargo_of, expression
+from transvase.adapters.weaviate.objects.writing import aligned, put_whole
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue
 from transvase.core.record import Key, Record, digest_of
 from transvase.core.space import Vectors
-
-from .cargo import Vector, same
-from .dangling import evened, reached
-from .reading import Seen
-from .setting import Setting
-from .texts import cargo_of, expression
-from .walking import ill
-from .writing import aligned, put_whole
 
 PATIENCE_S: Final = 5.0
 """How long a busy server is waited for in silence. Then whoever fills looks why, says so, and waits for as long as it takes."""

@@ -8,13 +8,13 @@ from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants, listed
+from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.wire.majority import too_few
 from transvase.core.declaration import Declaration
 from transvase.core.figures import Census
 from transvase.core.record import Key
 
 from .dangling import Lacking, unwritten
-from .setting import Setting
 from .unseen import pardoned
 from .walking import Fault, Tally, again, beside, faults
 

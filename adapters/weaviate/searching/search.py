@@ -10,18 +10,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.messages import Message, message_of, wanted
+from transvase.adapters.weaviate.objects.reading import Seen, seen_in
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression
 from transvase.adapters.weaviate.wire.connection import numbered
 from transvase.core.errors import BadValue, StoreFailed
 from transvase.core.record import Hit
 from transvase.core.template import columns_of
 from weaviate.proto.v1 import base_search_pb2, search_get_pb2
 
-from .cargo import Vector
 from .conditions import TEXTS, Condition, Manner, Means, answerable, asked, conditions_of
-from .messages import Message, message_of, wanted
-from .reading import Seen, seen_in
-from .setting import Setting
-from .texts import expression
 
 MOST: Final = 10_000
 """Hits that the server gives for one search, unless it is told otherwise."""

@@ -21,17 +21,16 @@ from uuid import UUID
 import numpy as np
 from transvase.adapters.weaviate.collections.schema import schema_of, vector_kind
 from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.messages import Message, message_of
+from transvase.adapters.weaviate.objects.reading import Seen, ids_of
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.writing import restamp, sink
 from transvase.adapters.weaviate.wire.failures import passing
 from transvase.adapters.weaviate.wire.line import Line
 from transvase.core.declaration import Declaration
 from transvase.core.errors import SpaceMismatch, TransvaseError
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_search_pb2, search_get_pb2
-
-from .messages import Message, message_of
-from .reading import Seen, ids_of
-from .setting import Setting
-from .writing import restamp, sink
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection

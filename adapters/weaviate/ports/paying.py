@@ -8,19 +8,18 @@ from typing import Final
 
 import numpy as np
 from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.comparing.dangling import evened, reached
+from transvase.adapters.weaviate.comparing.newest import Held, truths
+from transvase.adapters.weaviate.comparing.unfound import graphed, queued, stirred, unchanged, unfound
+from transvase.adapters.weaviate.comparing.walking import ill
+from transvase.adapters.weaviate.objects.cargo import Vector, same
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression
+from transvase.adapters.weaviate.objects.writing import aligned, drop, put_whole, restamp
 from transvase.core.declaration import Declaration
 from transvase.core.record import Key, digest_of
 from transvase.core.space import FLOOR
-
-from .cargo import Vector, same
-from .dangling import evened, reached
-from .newest import Held, truths
-from .reading import Seen
-from .setting import Setting
-from .texts import expression
-from .unfound import graphed, queued, stirred, unchanged, unfound
-from .walking import ill
-from .writing import aligned, drop, put_whole, restamp
 
 PATIENCE_S: Final = 10.0
 """How long a busy server is waited for; the debt outlives the attempt."""

@@ -9,6 +9,15 @@ from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
+from transvase.adapters.weaviate.comparing.census import EXAMPLES, counted
+from transvase.adapters.weaviate.comparing.unfound import Graph, queued
+from transvase.adapters.weaviate.comparing.unseen import lasting, unseen
+from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS, Tally, beside, faults, owed, walked
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.searching.conditions import TENANT
+from transvase.adapters.weaviate.searching.described import Described
+from transvase.adapters.weaviate.searching.nearest import nearest
+from transvase.adapters.weaviate.searching.search import MOST, searched
 from transvase.core.declaration import Declaration
 from transvase.core.errors import BadValue, NotReady, Superseded, TransvaseError, Unfit
 from transvase.core.figures import Answer, Census, Place, Reads, Round, Stretch
@@ -17,17 +26,8 @@ from transvase.core.ports import Progress
 from transvase.core.record import Key, Record
 from transvase.core.space import Vectors
 
-from .census import EXAMPLES, counted
-from .conditions import TENANT
-from .described import Described
 from .filling import Filling, fitting
-from .nearest import nearest
-from .search import MOST, searched
-from .setting import Setting
 from .stretching import matrix_of, stretched
-from .unfound import Graph, queued
-from .unseen import lasting, unseen
-from .walking import OVERLAP_MS, Tally, beside, faults, owed, walked
 
 OWED_AT_ONCE: Final = 1_000
 BUILD_PAUSE_S: Final = 0.5

@@ -15,18 +15,17 @@ from uuid import UUID
 
 from transvase.adapters.weaviate.collections.activity import ASLEEP, Activity
 from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.wire.majority import asked, enough
 from transvase.core.errors import Unfit
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, search_get_pb2
 
-from .setting import Setting
 from .walking import OVERLAP_MS, Sides, owed
 
 if TYPE_CHECKING:
+    from transvase.adapters.weaviate.objects.reading import Door
     from transvase.adapters.weaviate.wire.connection import Connection
-
-    from .reading import Door
 
 AT_ONCE: Final = 10_000
 """What the server gives for one search."""

@@ -13,14 +13,14 @@ from typing import Final
 
 import numpy as np
 from transvase.adapters.ledger import Mark
+from transvase.adapters.weaviate.objects.cargo import Vector, same
+from transvase.adapters.weaviate.objects.reading import Lens, Seen
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import Reading, expression
 from transvase.core.declaration import Declaration
 from transvase.core.record import Key
 
-from .cargo import Vector, same
 from .dangling import Lacking, evened
-from .reading import Lens, Seen
-from .setting import Setting
-from .texts import Reading, expression
 
 OVERLAP_MS: Final = 2_000
 """How far apart the clocks of two nodes may be."""

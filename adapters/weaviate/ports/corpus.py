@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from transvase.adapters.weaviate.comparing.newest import truths
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression, recorded
 from transvase.core.record import Key, Record
-
-from .newest import truths
-from .setting import Setting
-from .texts import expression, recorded
 
 DRAWN_AT_ONCE: Final = 500
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.adapters.weaviate.comparing.walking import ill
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression, recorded
 from transvase.core.declaration import Declaration
 from transvase.core.errors import NotReady
 from transvase.core.figures import Stretch
 from transvase.core.record import Key
 from transvase.core.space import Vectors
-
-from .cargo import Vector
-from .setting import Setting
-from .texts import expression, recorded
-from .walking import ill
 
 
 def stretched(setting: Setting, declaration: Declaration, after: Key | None, *, limit: int) -> Stretch:

@@ -17,14 +17,13 @@ from uuid import UUID
 from transvase.adapters.weaviate.collections.schema import schema_found, tenanted
 from transvase.adapters.weaviate.collections.shape import Shape, shaped
 from transvase.adapters.weaviate.collections.tenants import listed
+from transvase.adapters.weaviate.objects.cargo import OWN, Cargo, parted, same
+from transvase.adapters.weaviate.objects.reading import Lens, Seen
 from transvase.core.errors import Unfit, UnknownName
 from transvase.core.record import Key
 
-from .cargo import OWN, Cargo, parted, same
-from .reading import Lens, Seen
-
 if TYPE_CHECKING:
-    from .setting import Setting
+    from transvase.adapters.weaviate.objects.setting import Setting
 
 Lacking = dict[Key, tuple[str, ...]]
 """By key: the beacons of which a side lacks some, or has some too many, and which lead to nothing."""

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from transvase.adapters.weaviate.objects.copies import pages
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression
 from transvase.core.declaration import Declaration
 from transvase.core.record import Hit, Key
 
 from .conditions import TENANT, conditions_of
-from .copies import pages
-from .reading import Seen
 from .search import hit, scores
-from .setting import Setting
-from .texts import expression
 
 
 def nearest(

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.core.record import Key
-
-from .reading import Seen
-from .setting import Setting
 
 _AT: Final = "@"
 """Between a site and a moment; no collection's name has it."""

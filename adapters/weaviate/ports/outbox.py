@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from transvase.adapters.weaviate.comparing.newest import Held
+from transvase.adapters.weaviate.objects.cargo import Vector
+from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.wire.failures import passing
 from transvase.core.declaration import Declaration
 from transvase.core.errors import Superseded, TransvaseError
 from transvase.core.figures import Debt, Payment
 from transvase.core.record import Key
 
-from .cargo import Vector
 from .filling import fitting
-from .newest import Held
 from .paying import Brought, Paying, read_now
-from .setting import Setting
 
 
 class WeaviateOutbox:
