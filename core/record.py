@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -14,6 +14,11 @@ Key = tuple[KeyPart, ...]
 Of an object it is ``(UUID,)``, or ``(tenant, UUID)``. Keys of one alias are of the same kinds, and are ordered as tuples are:
 a UUID by its bytes, as the cursor of such a store walks.
 """
+
+
+def named(keys: Iterable[Key]) -> str:
+    """Keys as messages name them: ``(1), (2, a)``."""
+    return ", ".join(f"({', '.join(map(str, key))})" for key in keys)
 
 
 def digest_of(text: str) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 from transvase.core.errors import EncoderFailed, StoreFailed
 from transvase.core.migration import Migration, Move
 from transvase.core.ports import Corpus, Declaration, Encoder, Index, Place, Progress, Store
-from transvase.core.record import Key, Record
+from transvase.core.record import Record, named
 from transvase.core.space import Role, Vectors
 
 from .derive import Derivations, derive, warm, way
@@ -213,9 +213,5 @@ def _encode_all(encoder: Encoder, records: Sequence[Record]) -> Vectors:
         return encoder.encode(texts, Role.DOCUMENT)
     except EncoderFailed as error:
         for row, why in encode_each(encoder, texts, Role.DOCUMENT).failed.items():
-            raise EncoderFailed(encoder.name, f"the text of row {_shown(records[row].key)} cannot be encoded: {why}") from error
+            raise EncoderFailed(encoder.name, f"the text of row {named([records[row].key])} cannot be encoded: {why}") from error
         raise
-
-
-def _shown(key: Key) -> str:
-    return "(" + ", ".join(map(str, key)) + ")"

@@ -14,6 +14,7 @@ from typing import Final
 
 from transvase.core.errors import BadValue, NotReady
 from transvase.core.ports import Index, Progress, Round, Store
+from transvase.core.record import named
 
 from .runner import declared, silent
 from .sync import Worker
@@ -77,7 +78,7 @@ def reconciled(
 
 def _endless(store: Store, alias: str, index: Index, *, walks: int, last: Round) -> str:
     why = store.blind(alias) or "every write should be captured"
-    shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in last.examples)
+    shown = named(last.examples)
     return (
         f"{walks} walks over {index.declaration.name} did not come to an end: the last one found {last.lasting} rows that "
         "differ, although all was paid after the one before and nobody is known to have written them since"

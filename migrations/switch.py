@@ -10,6 +10,7 @@ from typing import Final
 from transvase.core.errors import NotReady
 from transvase.core.migration import Migration, Move, permit
 from transvase.core.ports import Progress, Store, Switch
+from transvase.core.record import named
 
 from .runner import observe
 from .sync import BATCH, Worker
@@ -80,7 +81,7 @@ def _point(store: Store, alias: str, index: str, *, expect: int, allow_owed: int
 
 def _crowded(owed: int, worker: Worker, deadline_s: float) -> str:
     if worker.poisoned:
-        shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in worker.poisoned[:5])
+        shown = named(worker.poisoned[:5])
         return f"{owed} rows are owed, and the texts of {shown} cannot be encoded; change them, or use `--allow-owed {owed}`"
     pace = f"paying them takes about {owed / worker.rate:.1f} s ({worker.rate:.0f} rows/s)" if worker.rate else "none was paid"
     return (

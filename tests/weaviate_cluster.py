@@ -42,6 +42,17 @@ def follower(nodes: Sequence[Node]) -> Node:
     return next(node for node in nodes[1:] if node is not leads)
 
 
+def chosen(nodes: Sequence[Node], who: str) -> tuple[Node, list[Node]]:
+    """The node that is to go, and the hosts in the order in which everybody knows them."""
+    leads = leader(nodes)
+    others = [one for one in nodes if one is not leads]
+    if who == "the leader":
+        return leads, [*others, leads]
+    if who == "the first host":
+        return others[0], [others[0], leads, others[1]]
+    return leads, [leads, *others]
+
+
 @contextmanager
 def away(node: Node, nodes: Sequence[Node]) -> Iterator[None]:
     """The node is down meanwhile, and serves again afterwards with all the others."""

@@ -213,8 +213,8 @@ class Crowd:
 
 
 @contextmanager
-def crowd(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = ()) -> Iterator[Crowd]:
-    """Two writers through Mirrors, two readers, each with a store of its own, ``more`` writers, and a worker that pays.
+def gathered(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = ()) -> Iterator[Crowd]:
+    """Two writers through Mirrors, two readers, each with a store of its own, ``more`` writers; and a worker that pays already.
 
     The first writer's keys begin at ``first``, where there are objects; those of the second one are new.
     """
@@ -227,10 +227,18 @@ def crowd(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = ())
             Writer(through(one), start, rows, np.random.default_rng(start))
             for one, start in zip(mirrors, (first, 1_000 + first), strict=True)
         ]
-        made = Crowd([*ours, *more], [Searcher(one, walk.table, rows) for one in retrievers])
-        steps = [one.step for one in (*made.writers, *made.searchers)]
-        with at_work(steps, every_s=EVERY_S), beside(Worker(paying, walk.alias, encoder)):
-            yield made
+        stack.enter_context(beside(Worker(paying, walk.alias, encoder)))
+        yield Crowd([*ours, *more], [Searcher(one, walk.table, rows) for one in retrievers])
+
+
+@contextmanager
+def crowd(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = ()) -> Iterator[Crowd]:
+    """All who are ``gathered``, at work."""
+    with (
+        gathered(walk, rows=rows, first=first, more=more) as made,
+        at_work([one.step for one in (*made.writers, *made.searchers)], every_s=EVERY_S),
+    ):
+        yield made
 
 
 def patiently(move: Callable[[], object]) -> list[str]:

@@ -33,7 +33,8 @@ class Dialect:
     def spelt(self, statement: str) -> str:
         """``statement`` with everything in braces replaced."""
         return (
-            statement.replace("{serial}", self.serial)
+            statement.replace("{shut}", SHUT)
+            .replace("{serial}", self.serial)
             .replace("{latest}", self.latest)
             .replace("{ticket}", self.ticket)
             .replace("{now}", self.now)
@@ -96,6 +97,7 @@ HISTORY: Final = "SELECT at, who, what, facts FROM events WHERE alias = :alias O
 
 # -- entries
 # The door stands among the beats: ``at`` is the moment until which it is shut to who writes.
+# What ``{shut}`` stands for.
 SHUT: Final = "SELECT 1 FROM beats WHERE alias = :alias AND who = 'the door' AND at > {now} AND at <= {now} + :longest"
 SHUT_FOR: Final = (
     "INSERT INTO beats (alias, who, at) VALUES (:alias, 'the door', {now} + :seconds)"
@@ -105,8 +107,7 @@ SHUT_FOR: Final = (
 INTEND: Final = (
     "INSERT INTO owed (alias, tenant, uuid, only_site, first_site, at, writer, named)"
     " SELECT :alias, k.tenant, k.uuid, '', :first, {now}, :writer, :named FROM {keys} k"
-    " WHERE NOT EXISTS (SELECT 1 FROM beats WHERE alias = :alias AND who = 'the door' AND at > {now} AND at <= {now} + :longest)"
-    " RETURNING entry, tenant, uuid"
+    " WHERE NOT EXISTS ({shut}) RETURNING entry, tenant, uuid"
 )
 # Another entry of the key that is open or in flight, or came later: settled or not, it was made while mine was in flight.
 OVERLAPPED: Final = (

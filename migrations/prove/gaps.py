@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transvase.core.ports import Census
+from transvase.core.record import named
 from transvase.core.verdict import Finding
 
 from .scene import Scene
@@ -18,5 +19,5 @@ def judged(census: Census) -> Finding:
     lost = census.missing + census.orphaned + census.stale
     detail = f"{census.missing} missing, {census.orphaned} orphaned, {census.stale} stale among {census.records} records"
     if lost and census.examples:
-        detail += "; for example " + ", ".join("(" + ", ".join(map(str, key)) + ")" for key in census.examples)
+        detail += "; for example " + named(census.examples)
     return Finding("gaps", float(lost), 0.0, lost == 0, detail)

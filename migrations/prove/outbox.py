@@ -6,6 +6,7 @@ is empty at the switch is the cutover's own condition.
 
 from __future__ import annotations
 
+from transvase.core.record import named
 from transvase.core.verdict import Finding
 
 from .scene import PAY_S, Scene
@@ -19,6 +20,6 @@ def outbox(scene: Scene) -> Finding:
     if why is not None and scene.source.site != scene.target.site:
         detail += f"; {why}, so both sides were compared, which found {scene.unseen} rows"
     if scene.worker.poisoned:
-        shown = ", ".join("(" + ", ".join(map(str, key)) + ")" for key in scene.worker.poisoned[:5])
+        shown = named(scene.worker.poisoned[:5])
         detail += f"; the encoder cannot take the texts of {shown}"
     return Finding("outbox", float(scene.unpaid), 0.0, scene.unpaid == 0, detail)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transvase.core.record import Key, Record
+from transvase.core.record import Key, Record, named
 from transvase.core.verdict import Finding
 
 from ..agreement import compare
@@ -41,5 +41,5 @@ def recompute(scene: Scene) -> Finding:
         f"at most {share:.2%} of all rows are wrong (95 % confidence)"
     )
     if wrong:
-        detail += "; for example " + ", ".join("(" + ", ".join(map(str, key)) + ")" for key in wrong[:5])
+        detail += "; for example " + named(wrong[:5])
     return Finding("recompute", float(len(wrong)), 0.0, not wrong, detail)

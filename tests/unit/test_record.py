@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 from hashlib import sha256
 
 import pytest
-from transvase.core.record import Record, digest_of
+from transvase.core.record import Record, digest_of, named
 
 
 def test_the_digest_is_that_of_the_utf8_bytes():
@@ -33,3 +33,8 @@ def test_a_record_cannot_be_changed():
 def test_records_are_equal_by_what_they_say():
     assert Record(("a", 1), "text") == Record(("a", 1), "text", token=7)
     assert Record(("a", 1), "text") != Record(("a", 2), "text")
+
+
+def test_keys_are_named_in_brackets_of_their_own():
+    assert named([(1,), (2, "a")]) == "(1), (2, a)"
+    assert named([]) == ""

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from transvase.adapters.weaviate import connect
 from transvase.adapters.weaviate.switching import pointing
-from weaviate_cluster import leader, mended, url_of, whole
+from weaviate_cluster import chosen, mended, url_of, whole
 from weaviate_crowd import ALLOWED, OWN, Writer, crowd, ended, past, patiently
 from weaviate_gallows import Gallows, small, stands
 from weaviate_objects import applied
@@ -149,17 +149,6 @@ def _phase(walk: Walk) -> str:
     migration = walk.store.journal.load(walk.alias)
     assert migration is not None
     return str(migration.phase)
-
-
-def chosen(cluster: Sequence[Node], who: str) -> tuple[Node, list[Node]]:
-    """The node that is to go, and the hosts in the order in which everybody knows them."""
-    leads = leader(cluster)
-    others = [one for one in cluster if one is not leads]
-    if who == "the leader":
-        return leads, [*others, leads]
-    if who == "the first host":
-        return others[0], [others[0], leads, others[1]]
-    return leads, [leads, *others]
 
 
 @dataclass

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from transvase.adapters.weaviate.switching import agreement, pointing
 from transvase.core.errors import NotReady, StoreFailed
-from weaviate_cluster import follower, leader, url_of, whole
+from weaviate_cluster import follower, leader, mended, url_of, whole
 from weaviate_server import Node, three_nodes
 from weaviate_walk import Walk, walked
 
@@ -27,13 +27,7 @@ def cluster() -> Iterator[Sequence[Node]]:
 
 @pytest.fixture
 def walk(cluster: Sequence[Node], tmp_path: Path) -> Iterator[Walk]:
-    for one in cluster:
-        one.thaw()
-        if not one.running:
-            one.start()
-    for one in cluster:
-        one.wait()
-    whole(cluster)
+    mended(cluster)
     with walked(cluster[0], tmp_path, rows=ROWS, url=url_of(cluster), **REPLICATED) as made:
         yield made
         for one in cluster:

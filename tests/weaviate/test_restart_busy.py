@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pytest
-from transvase.adapters.weaviate import connect
-from transvase.adapters.weaviate.mirror import Mirror
 from transvase.core.errors import StoreFailed
-from transvase.core.retriever import Retriever
 from transvase.migrations.reconcile import settle
 from transvase.migrations.sync import Worker, beside
-from weaviate_crowd import OWN, Crowd, Searcher, Writer, ended, past, through
+from weaviate_crowd import OWN, Crowd, Searcher, Writer, ended, gathered, past
 from weaviate_gallows import Gallows
 from weaviate_outage import Outages, gone_on
 from weaviate_server import Node
-from weaviate_walk import ENCODERS, Walk, encoder, walked
+from weaviate_walk import Walk, encoder, walked
 from weaviate_work import at_work
 
 pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(900)]
@@ -90,19 +87,11 @@ class Town:
 @contextmanager
 def town(walk: Walk, outages: Outages) -> Iterator[Town]:
     """Two writers with Mirrors, two readers and a worker, all at work; and strangers for later."""
-    with ExitStack() as stack:
-        mirrors = [stack.enter_context(Mirror.connect(walk.url, walk.alias, encoders=ENCODERS)) for _ in range(2)]
-        retrievers = [stack.enter_context(Retriever.connect(walk.url, walk.alias, encoders=ENCODERS)) for _ in range(2)]
-        paying = connect(walk.url)
-        stack.callback(paying.close)
-        ours = [
-            Writer(through(one), first, ROWS, np.random.default_rng(first))
-            for one, first in zip(mirrors, (0, 1_000), strict=True)
-        ]
-        strangers = [Writer(past(walk), first, ROWS, np.random.default_rng(first), lasting=True) for first in (2 * OWN, 50_000)]
-        everybody = Crowd([*ours, *strangers], [Searcher(one, walk.table, ROWS) for one in retrievers])
+    strangers = [Writer(past(walk), first, ROWS, np.random.default_rng(first), lasting=True) for first in (2 * OWN, 50_000)]
+    with gathered(walk, rows=ROWS, more=strangers) as everybody:
+        ours = [one for one in everybody.writers if not one.lasting]
         made = Town(everybody, strangers, outages)
-        with made.at_work(*ours, *everybody.searchers), beside(Worker(paying, walk.alias, encoder)):
+        with made.at_work(*ours, *everybody.searchers):
             yield made
 
 

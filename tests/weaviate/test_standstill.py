@@ -18,7 +18,7 @@ import pytest
 from transvase.adapters.weaviate.switching import pointing, watch
 from transvase.core.errors import NotReady, StoreFailed
 from transvase.core.retriever import Retriever
-from weaviate_cluster import leader, mended, url_of, whole
+from weaviate_cluster import chosen, mended, url_of, whole
 from weaviate_objects import uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, text_of, walked
@@ -106,17 +106,6 @@ def ready(cluster: Sequence[Node], tmp_path_factory: pytest.TempPathFactory) -> 
 def walk(ready: Walk, cluster: Sequence[Node]) -> Walk:
     mended(cluster)
     return ready
-
-
-def chosen(cluster: Sequence[Node], who: str) -> tuple[Node, list[Node]]:
-    """The node that is to go, and the hosts in the order in which the Retriever knows them."""
-    leads = leader(cluster)
-    others = [one for one in cluster if one is not leads]
-    if who == "the leader":
-        return leads, [*others, leads]
-    if who == "the first host":
-        return others[0], [others[0], leads, others[1]]
-    return leads, [leads, *others]
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill", "stop"])

@@ -20,7 +20,7 @@ from transvase.adapters.weaviate.collections.tenants import listed
 from transvase.adapters.weaviate.objects.cargo import OWN, Cargo, parted, same
 from transvase.adapters.weaviate.objects.reading import Lens, Seen
 from transvase.core.errors import Unfit, UnknownName
-from transvase.core.record import Key
+from transvase.core.record import Key, named
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.objects.setting import Setting
@@ -63,7 +63,7 @@ def unwritten(site: str, lacking: Lacking) -> tuple[str, ...]:
     """What whoever judges the site should know of it: references in which it differs from the live side for good."""
     if not lacking:
         return ()
-    some = [f"({', '.join(map(str, key))}) to {', '.join(map(_spoken, beacons))}" for key, beacons in sorted(lacking.items())]
+    some = [f"{named([key])} to {', '.join(map(_spoken, beacons))}" for key, beacons in sorted(lacking.items())]
     what = "references to what is not there any more, which the server takes from nobody, are on one side alone"
     return (f"{what}, in {len(lacking)} objects of {site}: {listed(some)}",)
 

@@ -27,6 +27,7 @@ from transvase.adapters.weaviate.collections.schema import (
 )
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.collections.vectors import at_first, grown
+from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of, retrying
 from transvase.core.declaration import openable
 from transvase.core.errors import BadValue, NotReady, TransvaseError, UnknownName
@@ -37,8 +38,6 @@ from .leaving import leave
 from .pinning import pin
 from .removing import recorded, remove
 
-OVERLAP_MS: Final = 2_000
-"""How far back of the server's clock a first sweep looks: another node's clock may be a little behind."""
 KNOWN_S: Final = 10.0
 """How long the node that is spoken to may take to hear of a collection that was made."""
 _PAUSE_S: Final = 0.05

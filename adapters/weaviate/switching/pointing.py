@@ -19,7 +19,7 @@ from transvase.adapters.weaviate.collections import rights
 from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
 from transvase.adapters.weaviate.comparing.newest import dated, doubtless, truths
 from transvase.adapters.weaviate.comparing.sweep import swept
-from transvase.adapters.weaviate.comparing.walking import beside
+from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS, beside
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.wire.failures import in_doubt, passing
 from transvase.core.errors import LockNotGained, Moved, NotReady, StoreFailed, TransvaseError
@@ -27,7 +27,6 @@ from transvase.core.ports import Declaration, Switch
 
 from . import agreement
 from .aliases import Known, Realm, known, named
-from .lifecycle import OVERLAP_MS
 from .likeness import bring
 from .tail import Window, owe_tails
 
