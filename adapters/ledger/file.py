@@ -32,6 +32,10 @@ DIALECT: Final = Dialect(
     numbers="(SELECT value FROM json_each(:entries))",
     words="(SELECT value FROM json_each(:writers))",
     keys="(SELECT json_extract(value, '$[0]') AS tenant, json_extract(value, '$[1]') AS uuid FROM json_each(:keys))",
+    times=(
+        "(SELECT json_extract(value, '$[0]') AS tenant, json_extract(value, '$[1]') AS uuid,"
+        " json_extract(value, '$[2]') AS written FROM json_each(:times))"
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,11 @@ def key(tenant: str, uuid: str) -> Key:
 def listed(keys: Sequence[Key]) -> str:
     """Keys as one value of a statement, each once."""
     return json.dumps(list(dict.fromkeys(map(parts, keys))))
+
+
+def timed(times: Mapping[Key, int]) -> str:
+    """Keys, each with a time, as one value of a statement."""
+    return json.dumps([(*parts(key), at) for key, at in times.items()])
 
 
 def numbered(entries: Iterable[int]) -> str:

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Final
 
 from transvase.core.figures import Place
+from transvase.core.record import Key
 
 from . import statements
 from .figures import Doubt, Fact, Mark
-from .keys import placed, unplaced
+from .keys import key, placed, timed, unplaced
 from .pages import Pages
 
 _OWNER: Final = "owner"
@@ -79,6 +80,22 @@ class Notes(ABC):
         with self.at().read("reading a mark") as run:
             rows = run(statements.MARKED, {"alias": alias, "site": index})
         return Mark(**json.loads(rows[0][0])) if rows else Mark()
+
+    def paid(self, alias: str, index: str, times: Mapping[Key, int]) -> None:
+        """Note how a payment left these keys."""
+        if times:
+            with self.at().write("noting what was paid", durable=False) as run:
+                run(statements.PAID, {"alias": alias, "site": index, "times": timed(times)})
+
+    def as_paid(self, alias: str, index: str, times: Mapping[Key, int]) -> set[Key]:
+        """Those that nobody has written since."""
+        with self.at().read("reading what was paid") as run:
+            return {key(*row) for row in run(statements.AS_PAID, {"alias": alias, "site": index, "times": timed(times)})}
+
+    def paid_long_ago(self, alias: str, *, before: int) -> None:
+        """Throw away what is older."""
+        with self.at().write("throwing away what was paid long ago", durable=False) as run:
+            run(statements.PAID_LONG_AGO, {"alias": alias, "before": before})
 
     def beat(self, alias: str, *, who: str = "worker") -> None:
         """Say that ``who`` is alive."""

@@ -132,6 +132,21 @@ class Ledger(Protocol):
         """Watch no longer: what had been kept for it may go."""
         ...
 
+    def paid(self, alias: str, index: str, times: Mapping[Key, int]) -> None:
+        """Note how a payment left these keys there, with every side seen to agree: by when each was written last.
+
+        Milliseconds, the server's clock. What is lost of it with the machine makes nobody's work wrong.
+        """
+        ...
+
+    def as_paid(self, alias: str, index: str, times: Mapping[Key, int]) -> set[Key]:
+        """Those of the keys that a payment left there as they are now, by when they were written last."""
+        ...
+
+    def paid_long_ago(self, alias: str, *, before: int) -> None:
+        """What was left by payments before that moment is of no use any more."""
+        ...
+
     def capture(self, alias: str) -> Epoch:
         """What is captured now."""
         ...

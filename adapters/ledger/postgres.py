@@ -40,6 +40,10 @@ DIALECT: Final = Dialect(
     numbers="(SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(CAST(:entries AS jsonb)))",
     words="(SELECT value FROM jsonb_array_elements_text(CAST(:writers AS jsonb)))",
     keys="(SELECT value->>0 AS tenant, value->>1 AS uuid FROM jsonb_array_elements(CAST(:keys AS jsonb)))",
+    times=(
+        "(SELECT value->>0 AS tenant, value->>1 AS uuid, CAST(value->>2 AS bigint) AS written"
+        " FROM jsonb_array_elements(CAST(:times AS jsonb)))"
+    ),
 )
 
 SETTINGS: Final = {

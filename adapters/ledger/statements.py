@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-EDITION: Final = 2
+EDITION: Final = 3
 """Of the tables below. A ledger of another one is refused: no release has made one of an earlier."""
 
 
@@ -29,6 +29,7 @@ class Dialect:
     numbers: str
     words: str
     keys: str
+    times: str
 
     def spelt(self, statement: str) -> str:
         """``statement`` with everything in braces replaced."""
@@ -42,6 +43,7 @@ class Dialect:
             .replace("{entries}", self.numbers)
             .replace("{writers}", self.words)
             .replace("{keys}", self.keys)
+            .replace("{times}", self.times)
         )
 
 
@@ -76,6 +78,10 @@ TABLES: Final = (
         " facts TEXT NOT NULL)"
     ),
     "CREATE TABLE marks (alias TEXT NOT NULL, site TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (alias, site))",
+    (
+        "CREATE TABLE paid (alias TEXT NOT NULL, site TEXT NOT NULL, tenant TEXT NOT NULL, uuid TEXT NOT NULL,"
+        " written BIGINT NOT NULL, PRIMARY KEY (alias, site, tenant, uuid))"
+    ),
     "CREATE TABLE beats (alias TEXT NOT NULL, who TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (alias, who))",
 )
 
@@ -186,6 +192,17 @@ PRUNE: Final = (
     " {latest} + 1)"
 )
 
+# -- what payments left
+PAID: Final = (
+    "INSERT INTO paid (alias, site, tenant, uuid, written) SELECT :alias, :site, k.tenant, k.uuid, k.written FROM {times} k"
+    " WHERE TRUE ON CONFLICT (alias, site, tenant, uuid) DO UPDATE SET written = excluded.written"
+)
+AS_PAID: Final = (
+    "SELECT p.tenant, p.uuid FROM paid p JOIN {times} k ON p.tenant = k.tenant AND p.uuid = k.uuid AND p.written = k.written"
+    " WHERE p.alias = :alias AND p.site = :site"
+)
+PAID_LONG_AGO: Final = "DELETE FROM paid WHERE alias = :alias AND written < :before"
+
 # -- captures
 CAPTURE: Final = "SELECT epoch, live, shadow, active FROM captures WHERE alias = :alias"
 BEGUN: Final = "SELECT begun FROM captures WHERE alias = :alias"
@@ -210,6 +227,7 @@ FORGET: Final = (
     "DELETE FROM places WHERE site = :site",
     "DELETE FROM marks WHERE alias = :alias AND site = :site",
     "DELETE FROM owed WHERE alias = :alias AND settled = 0 AND writer = '' AND only_site = :site",
+    "DELETE FROM paid WHERE alias = :alias AND site = :site",
 )
 DOUBT: Final = "INSERT INTO doubts (alias, at, why, facts) VALUES (:alias, {now}, :why, :facts) RETURNING id"
 DOUBTS: Final = "SELECT id, at, why, facts FROM doubts WHERE alias = :alias ORDER BY id"

@@ -341,6 +341,21 @@ def test_places_marks_doubts_and_beats_are_kept(ledger, another):
     assert (other.place(SHADOW), other.marked(ALIAS, SHADOW), due(other)) == (Place(), Mark(), {key(2)[0]: None})
 
 
+def test_what_a_payment_left_is_known_until_it_is_written_again_or_long_ago(ledger, another):
+    other, keys = another(), [key(1), ("berlin", key(2)[0]), key(3)]
+    ledger.paid(ALIAS, SHADOW, dict(zip(keys, (100, 200, 300), strict=True)))
+    ledger.paid(ALIAS, SHADOW, {key(3): 310})
+    ledger.paid(ALIAS, SHADOW, {})
+    now = dict(zip([*keys, key(2)], (100, 200, 300, 200), strict=True))
+    assert other.as_paid(ALIAS, SHADOW, now) == {keys[0], keys[1]}
+    assert other.as_paid(ALIAS, SHADOW, {key(1): 101, key(3): 310}) == {key(3)}
+    assert other.as_paid("other", SHADOW, now) == other.as_paid(ALIAS, LIVE, now) == other.as_paid(ALIAS, SHADOW, {}) == set()
+    ledger.paid_long_ago(ALIAS, before=200)
+    assert other.as_paid(ALIAS, SHADOW, now) == {keys[1]}
+    ledger.forget(ALIAS, SHADOW)
+    assert other.as_paid(ALIAS, SHADOW, now) == set()
+
+
 def test_a_ledger_has_an_identity_of_its_own(ledger, another, tmp_path):
     assert another().identity == ledger.identity
     fresh = connect(tmp_path / "fresh.sqlite")

@@ -107,7 +107,7 @@ def test_a_change_between_the_write_and_the_last_look_stays_owed(plot: Plot) -> 
     }
     paying = Paying(setting=plot.setting, kept=kept, brought=brought, now=read_now(plot.setting, kept, [key]))
     for site in kept:
-        paying.write(site, {key})
+        paying.write(site, {key}, alone=set())
     assert all(paying.agrees(site, key, paying.again()) for site in kept)
     plot.write(1, "b")
     assert not any(paying.agrees(site, key, paying.again()) for site in kept)
@@ -121,13 +121,13 @@ def test_two_payers_of_one_key_leave_it_owed_and_not_different(plot: Plot, monke
     late = [plot.payment(one, records) for one in (plot.live, plot.shadow)]
     write, overtaken = Paying.write, []
 
-    def slow(paying: Paying, site: str, keys: set[Key]) -> None:
+    def slow(paying: Paying, site: str, keys: set[Key], *, alone: set[Key]) -> None:
         if not overtaken:
             overtaken.append(site)
             plot.write(1, "b")
             newer = plot.corpus.read([key])
             assert plot.outbox.pay(debts, [plot.payment(one, newer) for one in (plot.live, plot.shadow)]) == 1
-        write(paying, site, keys)
+        write(paying, site, keys, alone=alone)
 
     monkeypatch.setattr(Paying, "write", slow)
     assert plot.outbox.pay(debts, late) == 0

@@ -25,6 +25,7 @@ from transvase.core.space import UNKNOWN, Role
 from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
 from transvase.migrations.open import open_target
+from transvase.migrations.reconcile import settle
 from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
@@ -423,14 +424,44 @@ def test_a_write_that_a_node_held_up_is_found_although_it_ends_when_all_agree(
         assert (body_of(walk, side, 1), body_of(walk, side, 2)) == ("held up", None)
 
 
+def test_what_a_payment_copied_just_before_the_alias_moved_stays_deleted_on_whichever_side_that_was(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time tells it from what was written just then; a payment notes what it left. What is written again meanwhile stays."""
+    walk, target = shadowed
+    led, too, again, anew = numbers = [ROWS + number for number in range(4)]
+    for number in numbers[:3]:
+        walk.write(number, "copied after the last walk")
+    walk.store.ledger.owe(walk.alias, [(uid(number),) for number in numbers[:3]])
+    pay(walk)
+    moved = pointing._put
+
+    def late(*args: object) -> None:
+        for number in (too, again):
+            walk.application.delete(walk.table, uid(number))
+        moved(*args)  # type: ignore[arg-type]
+        walk.application.delete(target, uid(led))
+        for number in (again, anew):
+            walk.write(number, "led to the new side", to=target, by="new")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_put", late)
+        point(walk, target)
+    pay(walk)
+    assert [body_of(walk, target, number) for number in numbers] == [None, None, *["led to the new side"] * 2]
+    with walk.store.hold(walk.alias):
+        worker = Worker(walk.store, walk.alias, encoder)
+        settle(walk.store, walk.alias, walk.store.index(walk.alias, walk.table), worker)
+    assert [body_of(walk, walk.table, number) for number in numbers] == [None, None, *["led to the new side"] * 2]
+
+
 def test_what_was_edited_before_the_last_walk_and_deleted_after_the_move_stays_deleted(
     shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies when the alias has moved; what the old side got before it was walked is no latecomer's."""
     walk, target = shadowed
     walk.write(7, "edited during the migration")
-    walk.proven()
-    time.sleep(OVERLAP_MS / 1000)  # two clocks may differ by so much, and an edit that may be a latecomer's counts as one
+    walk.proven()  # that pays it, and what a payment left on both sides is no latecomer's, however new it is
     with monkeypatch.context() as patch:
         patch.setattr(pointing, "_written", _die)
         with pytest.raises(ZeroDivisionError):

@@ -111,7 +111,7 @@ def test_what_is_written_or_deleted_just_now_is_not_taken_for_lost(
     server: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise no walk would come to an end as long as anybody writes, through a Mirror too."""
-    from transvase.adapters.weaviate.comparing import unfound
+    from transvase.adapters.weaviate.comparing import graph, unfound
 
     with walked(server, tmp_path, rows=20) as walk:
         walk.adopted()
@@ -131,24 +131,25 @@ def test_what_is_written_or_deleted_just_now_is_not_taken_for_lost(
                 walk.write(2, text_of(2), to=shadow.name, by="new")
             return iter([key for key in keys if key in some])
 
+        monkeypatch.setattr(graph, "unfound", looked)
         monkeypatch.setattr(unfound, "unfound", looked)
-        assert unfound.Graph(walk.store.setting(walk.alias), shadow).owe(keys) == 1
+        assert graph.Graph(walk.store.setting(walk.alias), shadow).owe(dict.fromkeys(keys, 1), begun=0) == 1
         assert [debt.key for debt in walk.store.outbox(walk.alias).read(limit=10)] == [lost]
 
 
 def test_what_is_found_is_not_looked_for_twice(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transvase.adapters.weaviate.comparing import unfound
+    from transvase.adapters.weaviate.comparing import graph
 
     walk.adopted()
     walk.opened()
     looked: list[int] = []
-    original = unfound.unfound
+    original = graph.unfound
 
     def counting(*args: Any, **options: Any) -> Any:
         looked.append(len(args[2]))
         return original(*args, **options)
 
-    monkeypatch.setattr(unfound, "unfound", counting)
+    monkeypatch.setattr(graph, "unfound", counting)
     walk.filled()
     assert looked[:1] == [ROWS]
     monkeypatch.setattr("transvase.adapters.weaviate.ports.index.OVERLAP_MS", 0)

@@ -5,15 +5,13 @@ stays in memory until the shard is written again (1.39; half a minute changed no
 objects afterwards and not their places in the graph, and never makes that good: not when it begins, nor when an object is
 written again with the same vector, which it takes for no change. Another vector and then the right one is what mends it.
 
-A search with a condition of ids compares each of the objects that the graph has, so it tells which it has not.
+A search with a condition of ids compares each of the objects that the graph has, so it tells which it has not. What was being put
+into the graph at that moment may be in it with nothing that leads to it: such a search finds it, and no other does.
 """
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -21,13 +19,13 @@ from uuid import UUID
 import numpy as np
 from transvase.adapters.weaviate.collections.schema import schema_of, vector_kind
 from transvase.adapters.weaviate.collections.shape import Shape
+from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.adapters.weaviate.objects.messages import Message, message_of
 from transvase.adapters.weaviate.objects.reading import Seen, ids_of
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.objects.writing import restamp, sink
 from transvase.adapters.weaviate.wire.failures import passing
 from transvase.adapters.weaviate.wire.line import Line
-from transvase.core.declaration import Declaration
 from transvase.core.errors import SpaceMismatch, TransvaseError
 from transvase.core.record import Key
 from weaviate.proto.v1 import base_search_pb2, search_get_pb2
@@ -37,13 +35,12 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 1_000
 """Ids in one condition, where the collection compares so many of them one by one."""
-PAUSE_S: Final = 0.5
-STUCK_S: Final = 60.0
-"""How long a server that indexes from a queue may get no further with what is looked for."""
+_AMONG: Final = 20
+"""Of so many hits the object itself is one, if a search for its own vector comes to it."""
+_TOUCHING: Final = 1e-3
+"""Vectors whose distance differs by less are taken for equal: of many of them a search need not give each."""
 _OTHER: Final = np.float32(1.001)
 """How much the largest component of a vector differs for the moment in which it is to be another."""
-
-_log = logging.getLogger(__name__)
 
 
 def queued(setting: Setting, site: str) -> int:
@@ -63,47 +60,6 @@ def graphed(setting: Setting, site: str) -> int:
     return 0 if kind.index == "flat" or kind.skipped else min(AT_ONCE, int(config.get("flatSearchCutoff") or 0))
 
 
-@dataclass(slots=True)
-class Graph:
-    """The vector index of one side."""
-
-    setting: Setting
-    declaration: Declaration
-    told: set[Key] = field(default_factory=set, init=False)
-    """What was owed by this object before, and is not once more: whoever could not mend it the first time cannot the second."""
-
-    def owe(self, keys: Sequence[Key]) -> int:
-        """Leave owed which of these, that the side holds with a vector, no search finds; how many those are."""
-        setting, site = self.setting, self.declaration.site
-        at_once = graphed(setting, site) if keys else 0
-        if not at_once:
-            return 0
-        lost = [key for key in self._lost(keys, at_once) if key not in self.told]
-        if lost:
-            self.told.update(lost)
-            _log.warning("%d objects of %s were there and no search found them; they are indexed anew", len(lost), site)
-            setting.ledger.owe(setting.alias, lost, only=site)
-        return len(lost)
-
-    def _lost(self, keys: Sequence[Key], at_once: int) -> list[Key]:
-        """What is not found though the server indexes nothing any more, or gets no further with these."""
-        setting, site, width = self.setting, self.declaration.site, self.declaration.width
-        lost = list(unfound(setting, site, keys, width=width, at_once=at_once))
-        end = time.monotonic() + STUCK_S
-        while lost and queued(setting, site) and time.monotonic() < end:
-            time.sleep(PAUSE_S)
-            left = list(unfound(setting, site, lost, width=width, at_once=at_once))
-            if len(left) < len(lost):
-                end = time.monotonic() + STUCK_S
-            lost = left
-        if not lost:
-            return []
-        held = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), lost)
-        lost = unchanged(setting, site, held, width=width, at_once=at_once)
-        known = setting.unsettled(lost, site=site)
-        return [key for key in lost if key not in known]
-
-
 def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_once: int) -> Iterator[Key]:
     """Those of the keys, which have a vector of this width, that no search finds; one of several copies is enough to lack it."""
     shape = setting.shape(site)
@@ -116,9 +72,25 @@ def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_
             sink(setting.connection, shape, tenant)  # what is found now is found after a power cut too
             for start in range(0, len(some), at_once):
                 part = some[start : start + at_once]
-                request = _aimed(shape, moving, part, tenant=tenant, width=width)
+                request = _aimed(shape, moving, np.ones(width, dtype=np.float32), tenant=tenant, limit=len(part))
+                request.filters.CopyFrom(ids_of(part))
                 found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
                 yield from (key for key in part if any(key[-1] not in one for one in found if one is not None))
+
+
+def unreached(setting: Setting, site: str, held: Mapping[Key, Seen], *, metric: str) -> Iterator[Key]:
+    """Those of the objects, which have a vector, that a search for it does not come to; one of several copies is enough."""
+    shape = setting.shape(site)
+    moving = shape.named(setting.look().source.vector)
+    for tenant in setting.each(sorted({one.tenant for one in held.values()}), site):
+        with setting.awake(site, tenant):
+            for key, vector in [(key, one.vector) for key, one in held.items() if one.tenant == tenant]:
+                assert vector is not None, "only what has a vector is looked for"
+                request = _aimed(shape, moving, vector, tenant=tenant, limit=_AMONG)
+                own = -float(vector @ vector) if metric == "ip" else 0.0
+                found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
+                if not all(_met(key, own, one) for one in found if one is not None):
+                    yield key
 
 
 def unchanged(setting: Setting, site: str, held: Mapping[Key, Seen], *, width: int, at_once: int) -> list[Key]:
@@ -126,9 +98,13 @@ def unchanged(setting: Setting, site: str, held: Mapping[Key, Seen], *, width: i
 
     A copy may lack for a moment what a majority has taken.
     """
-    left = list(unfound(setting, site, list(held), width=width, at_once=at_once)) if held else []
-    now = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), left)
-    return [key for key in left if key in now and now[key].updated == held[key].updated]
+    return as_held(setting, site, held, list(unfound(setting, site, list(held), width=width, at_once=at_once)) if held else [])
+
+
+def as_held(setting: Setting, site: str, held: Mapping[Key, Seen], keys: Sequence[Key]) -> list[Key]:
+    """Those of the keys that nobody has written or deleted since they were held so."""
+    now = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), keys) if keys else {}
+    return [key for key in keys if key in now and now[key].updated == held[key].updated]
 
 
 def stirred(setting: Setting, site: str, one: Seen, *, width: int) -> None:
@@ -145,10 +121,15 @@ def _doors(connection: Connection, shape: Shape) -> Sequence[Connection | Line]:
     return connection.each if shape.copies > 1 and len(connection.each) > 1 else (connection,)
 
 
-def _found(door: Connection | Line, request: Message, shape: Shape) -> set[UUID] | None:
-    """None where one of several hosts does not answer just now, and for a shard of another width, of which a census tells."""
+def _met(key: Key, own: float, found: Mapping[UUID, float]) -> bool:
+    """Whether the object is among what was found, or there is more as near as it than was asked for."""
+    return key[-1] in found or (len(found) == _AMONG and max(found.values()) <= own + _TOUCHING * max(abs(own), 1.0))
+
+
+def _found(door: Connection | Line, request: Message, shape: Shape) -> dict[UUID, float] | None:
+    """How far away each is; None where one of several hosts does not answer, and for a shard of another width (see a census)."""
     try:
-        return {UUID(one.metadata.id) for one in door.search(request, index=shape.name).results}
+        return {UUID(one.metadata.id): one.metadata.distance for one in door.search(request, index=shape.name).results}
     except SpaceMismatch:
         return None
     except TransvaseError as error:
@@ -157,19 +138,18 @@ def _found(door: Connection | Line, request: Message, shape: Shape) -> set[UUID]
         raise
 
 
-def _aimed(shape: Shape, moving: str, keys: Sequence[Key], *, tenant: str, width: int) -> Message:
+def _aimed(shape: Shape, moving: str, vector: Vector, *, tenant: str, limit: int) -> Message:
     near = base_search_pb2.NearVector(
-        vectors=[message_of("", np.ones(width, dtype=np.float32))],
+        vectors=[message_of("", vector)],
         targets=base_search_pb2.Targets(target_vectors=[moving] if moving else []),
     )
     return search_get_pb2.SearchRequest(
         collection=shape.name,
         tenant=tenant,
-        limit=len(keys),
+        limit=limit,
         near_vector=near,
-        metadata=search_get_pb2.MetadataRequest(uuid=True),
+        metadata=search_get_pb2.MetadataRequest(uuid=True, distance=True),
         properties=search_get_pb2.PropertiesRequest(),
-        filters=ids_of(keys),
         uses_123_api=True,
         uses_125_api=True,
         uses_127_api=True,

@@ -24,6 +24,8 @@ from .dangling import Lacking, evened
 
 OVERLAP_MS: Final = 2_000
 """How far apart the clocks of two nodes may be."""
+PAID_MS: Final = 3_600_000
+"""How long before a walk what a payment left was written last, that nobody looks it up any more: longer than sweeps overlap."""
 TOGETHER: Final = 1_000
 """Keys looked at again in one go."""
 
@@ -88,8 +90,8 @@ class Tally:
     """Objects of the live side."""
     tenants: dict[str, int] = field(default_factory=dict)
     """Objects of the site, by tenant, of those that hold any."""
-    fresh: list[Key] = field(default_factory=list)
-    """Where ``since`` says it: keys that the site has a sound vector for, and wrote after that moment."""
+    fresh: dict[Key, int] = field(default_factory=dict)
+    """Where ``since`` says it: keys that the site has a sound vector for, and when it was written after that moment."""
     since: int | None = None
     """Milliseconds, the server's clock; None: nobody asks."""
     uneven: dict[Key, int] | None = None
@@ -145,7 +147,7 @@ def faults(sides: Sides, tally: Tally) -> Iterator[tuple[Key, Fault]]:
             tally.uneven[key] = with_vector - with_text
         newer = tally.since is not None and held is not None and held.updated >= tally.since
         if newer and held is not None and ill(held.vector, width=sides.width) is None:
-            tally.fresh.append(key)
+            tally.fresh[key] = held.updated
         wrong = fault(live, held, read=read, sides=sides)
         if wrong is not None:
             yield key, wrong
@@ -204,6 +206,7 @@ def walked(sides: Sides, begun: int) -> None:
         before = ledger.marked(alias, sides.site)
         swept_to = max(before.swept_to or 0, begun - OVERLAP_MS)
         ledger.mark(alias, sides.site, Mark(swept_to=swept_to, walked=begun))
+        ledger.paid_long_ago(alias, before=begun - PAID_MS)
 
 
 def fault(live: Seen | None, held: Seen | None, *, read: Reading, sides: Sides) -> Fault | None:

@@ -10,7 +10,8 @@ from typing import Final
 
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.comparing.census import EXAMPLES, counted
-from transvase.adapters.weaviate.comparing.unfound import Graph, queued
+from transvase.adapters.weaviate.comparing.graph import Graph
+from transvase.adapters.weaviate.comparing.unfound import queued
 from transvase.adapters.weaviate.comparing.unseen import lasting, unseen
 from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS, Tally, beside, faults, owed, walked
 from transvase.adapters.weaviate.objects.setting import Setting
@@ -104,7 +105,7 @@ class WeaviateIndex:
         suspected, written = [key for key, _ in faults(sides, tally)], dict[Key, int]()
         for at in range(0, len(suspected), OWED_AT_ONCE):
             written |= owed(sides, suspected[at : at + OWED_AT_ONCE])
-        unfound = self._graph.owe(tally.fresh)
+        unfound = self._graph.owe(tally.fresh, begun=begun - OVERLAP_MS)
         walked(sides, begun)
         stays = lasting(written, before)
         return Round(len(written) + unfound, len(stays) + unfound, stays[:EXAMPLES], begun, written)

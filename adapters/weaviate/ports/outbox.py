@@ -93,7 +93,8 @@ class WeaviateOutbox:
         failures: dict[str, TransvaseError] = {}
         for site in kept:
             try:
-                paying.write(site, {debt.key for debt in debts if debt.only in (None, site)})
+                alone = {debt.key for debt in debts if debt.only == site}
+                paying.write(site, alone | {debt.key for debt in debts if debt.only is None}, alone=alone)
             except TransvaseError as error:
                 failures[site] = error
         seen = paying.again()
@@ -131,5 +132,7 @@ class WeaviateOutbox:
                 left.setdefault(waiting[0], []).extend(debt.entries)
         for site, entries in left.items():
             ledger.leave(alias, entries, only=site)
+        for site in paying.kept:
+            ledger.paid(alias, site, paying.left(site, [debt.key for debt in whole], seen))
         entries = [entry for debt in whole for entry in debt.entries]
         return min(len(whole), ledger.settle(alias, entries)) if entries else 0

@@ -10,7 +10,7 @@ import numpy as np
 from transvase.adapters.weaviate.collections.tenants import Tenants
 from transvase.adapters.weaviate.comparing.dangling import evened, reached
 from transvase.adapters.weaviate.comparing.newest import Held, truths
-from transvase.adapters.weaviate.comparing.unfound import graphed, queued, stirred, unchanged, unfound
+from transvase.adapters.weaviate.comparing.unfound import as_held, graphed, queued, stirred, unchanged, unfound, unreached
 from transvase.adapters.weaviate.comparing.walking import ill
 from transvase.adapters.weaviate.objects.cargo import Vector, same
 from transvase.adapters.weaviate.objects.reading import Seen
@@ -62,8 +62,8 @@ class Paying:
     written: set[tuple[str, Key]] = field(default_factory=set)
     """What was sent, whether or not it arrived."""
 
-    def write(self, site: str, keys: set[Key]) -> None:
-        """Make the site hold what it should hold under these keys, as far as that was brought."""
+    def write(self, site: str, keys: set[Key], *, alone: set[Key]) -> None:
+        """Make the site hold what it should hold under these keys, as far as that was brought; ``alone``: owed to it alone."""
         setting, declaration = self.setting, self.kept[site]
         gone: list[Key] = []
         alike: list[Seen] = []
@@ -86,7 +86,7 @@ class Paying:
         self.written.update((site, key) for key in gone)
         self._put(site, whole)
         self._drop(site, gone)
-        self._index(site, alike)
+        self._index(site, alike, alone)
 
     def agrees(self, site: str, key: Key, seen: Held) -> bool:
         """True when the site was seen to hold what it should, and the newest state is still the one that was paid for."""
@@ -105,6 +105,11 @@ class Paying:
         """True when the newest state of the key is another than the one that was paid for."""
         before, now = self.now.newest(key), seen[self.now.truth[key]].get(key)
         return (before is None) != (now is None) or (before is not None and now is not None and not same(before.cargo, now.cargo))
+
+    def left(self, site: str, keys: Iterable[Key], seen: Held) -> dict[Key, int]:
+        """By when the site's objects were written last, of those of the keys for which it and every other side agree."""
+        there = {key: seen[site][key].updated for key in keys if key in seen[site]}
+        return {key: at for key, at in there.items() if all(self.agrees(one, key, seen) for one in self.kept)}
 
     def again(self) -> Held:
         """Every site once more."""
@@ -154,12 +159,18 @@ class Paying:
             with self.setting.awake(site, tenant):
                 drop(self.setting.connection, self.setting.shape(site), some)
 
-    def _index(self, site: str, objects: Sequence[Seen]) -> None:
-        """What the site holds as it should, and is owed all the same, may be missing from its vector index."""
-        setting, width, held = self.setting, self.kept[site].width, {one.key: one for one in objects}
+    def _index(self, site: str, objects: Sequence[Seen], alone: set[Key]) -> None:
+        """What the site holds as it should, and is owed all the same, may be missing from its vector index, or cut off there."""
+        setting, declaration, held = self.setting, self.kept[site], {one.key: one for one in objects}
         at_once = graphed(setting, site) if held and not queued(setting, site) else 0
-        some = list(unfound(setting, site, list(held), width=width, at_once=at_once)) if at_once else []
-        for key in unchanged(setting, site, {key: held[key] for key in some}, width=width, at_once=at_once):
+        if not at_once:
+            return
+        width = declaration.width
+        some = list(unfound(setting, site, list(held), width=width, at_once=at_once))
+        lost = unchanged(setting, site, {key: held[key] for key in some}, width=width, at_once=at_once)
+        rest = {key: one for key, one in held.items() if key in alone and key not in some}
+        cut = as_held(setting, site, rest, list(unreached(setting, site, rest, metric=declaration.metric)))
+        for key in [*lost, *cut]:
             self.written.add((site, key))
             with setting.awake(site, held[key].tenant):
                 stirred(setting, site, held[key], width=width)

@@ -9,8 +9,9 @@ acknowledged, when it goes on: at the moment when every node comes to agree, or 
 once more.
 
 What is on the new side alone was deleted from the old one, or has just been written by somebody who was led to the new one.
-Only what is older than the last walk is taken for deleted: the clocks of two nodes differ, and nobody's object must go for it.
-What was copied after that walk began, and deleted on the old side while the alias moved, stays and comes to both sides again.
+What is older than the last walk is taken for deleted, and what is as a payment of ours left it, when the old side had it too: the
+clocks of two nodes differ, and nobody's object must go for it. So it is the other way round: what is on the old side alone as a
+payment left it, when the new one had it too, was deleted from the new one by somebody who was led there.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ class Window:
     """Just before the alias was moved: from then on the new side may be written by anybody, and be newer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """A key of which one side lacks the object, or the new one has an older one: when each was written last."""
+
+    key: Key
+    old: int | None
+    new: int | None
+
+
 def owe_tails(setting: Setting, windows: Sequence[Window], *, took_s: float) -> None:
     """Leave owed what the new side missed in these moves, the last of which took so long until every node agreed."""
     for window in windows:
@@ -61,10 +71,10 @@ def owe_tail(setting: Setting, window: Window) -> int:
     """Leave owed what the new side missed; how many keys that were."""
     watched = setting.ledger.watch(setting.alias)
     try:
-        some: list[Key] = []
+        some: list[Uneven] = []
         count = 0
-        for key in _missed(setting, window):
-            some.append(key)
+        for one in _uneven(setting, window):
+            some.append(one)
             if len(some) == AT_ONCE:
                 count += _owe(setting, window, some, watched)
                 some = []
@@ -73,26 +83,31 @@ def owe_tail(setting: Setting, window: Window) -> int:
         setting.ledger.unwatch(setting.alias, watched)
 
 
-def _owe(setting: Setting, window: Window, keys: list[Key], watched: int) -> int:
+def _owe(setting: Setting, window: Window, some: list[Uneven], watched: int) -> int:
     """Those that have an entry already were seen by whoever made it, who knows better where their newest state lies."""
-    if not keys:
+    if not some:
         return 0
-    known = setting.ledger.since(setting.alias, watched, among=keys)
+    ledger, alias = setting.ledger, setting.alias
+    gone = ledger.as_paid(alias, window.new, {one.key: one.new for one in some if one.old is None and one.new is not None})
+    stays = ledger.as_paid(alias, window.old, {one.key: one.old for one in some if one.new is None and one.old is not None})
+    young = {one.key for one in some if one.old is None and one.new is not None and one.new >= window.walked}
+    keys = [one.key for one in some if one.key not in stays and (one.key in gone or one.key not in young)]
+    known = ledger.since(alias, watched, among=keys)
     new = [key for key in keys if key not in known]
     return setting.ledger.owe(setting.alias, new, first=dated(window.old, window.moved)) if new else 0
 
 
-def _missed(setting: Setting, window: Window) -> Iterator[Key]:
+def _uneven(setting: Setting, window: Window) -> Iterator[Uneven]:
     lens = setting.lens(vector=False, others=False, properties=False)
     here, there = (setting.tenants(setting.shape(site)) for site in (window.old, window.new))
     for tenant in setting.each(sorted({*here, *there}), window.old, window.new):
         old, new = _side(setting, window.old, tenant, here, lens), _side(setting, window.new, tenant, there, lens)
         for key, was, now in merged(old, new):
             if was is None:
-                if now is not None and now.updated < window.walked and tenant in here:
-                    yield key
+                if now is not None and tenant in here:
+                    yield Uneven(key, None, now.updated)
             elif was.updated >= window.looked and (now is None or now.updated < was.updated):
-                yield key
+                yield Uneven(key, was.updated, now.updated if now is not None else None)
 
 
 def _side(setting: Setting, site: str, tenant: str, known: list[str], lens: Lens) -> Iterator[Seen]:
