@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import httpx
@@ -40,7 +40,14 @@ CLOSE: Final = 1e-3
 """What a score may differ by: the server computes in single precision."""
 
 Act = Callable[["Writer", UUID, str | None, bool], None]
-"""Writes the text of a key, or deletes it; told whether it is there. StoreFailed where that may have been done or not."""
+"""Writes the text of a key, or deletes it; told whether it is there. StoreFailed where that may have been done or not.
+
+Early where what is to be deleted, and should be there, has not come yet.
+"""
+
+
+class Early(Exception):
+    """There was nothing to delete: what a stranger wrote while the alias moved comes to the new side a moment later."""
 
 
 @dataclass
@@ -51,10 +58,9 @@ class Writer:
     first: int
     rows: int
     drawn: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    lasting: bool = False
-    """Deletes nothing that it wrote since ``fresh`` was emptied."""
+    stranger: bool = False
+    """Writes past every Mirror, and pauses now and then."""
     known: dict[int, set[str | None]] = field(default_factory=dict)
-    fresh: set[int] = field(default_factory=set)
     steps: int = 0
     failures: list[str] = field(default_factory=list)
     history: dict[int, list[str]] = field(default_factory=dict)
@@ -64,13 +70,15 @@ class Writer:
     def step(self) -> None:
         number = self.first + int(self.drawn.integers(OWN))
         before = self.known.get(number, {text_of(number) if number < self.rows else None})
-        gone = self.drawn.random() < 0.3 and not (self.lasting and number in self.fresh)
+        gone = self.drawn.random() < 0.3
         body = None if gone else f"of {self.first}, step {self.steps}"
         self.steps += 1
-        self.fresh.add(number)
         begun, end = time.time(), "done"
         try:
             self.act(self, uid(number), body, before != {None} and len(before) == 1)
+        except Early as error:
+            end = str(error)
+            self.known[number] = {*before, body}
         except StoreFailed as error:
             end = str(error)
             self.failures.append(end)
@@ -99,28 +107,18 @@ def through(mirror: Mirror) -> Act:
 
 def past(walk: Walk) -> Act:
     """Past every Mirror, at the application's node: through the alias, with vectors of the side that it believes to be live."""
-    web, sides = walk.application.web, {"width": WIDTH}
-
-    def ask(method: str, path: str, body: object = None) -> Any:
-        try:
-            answer = web.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise StoreFailed(f"{type(error).__name__}: {error}") from error
-        if answer.status_code >= 500:
-            raise StoreFailed(answer.text)
-        return answer.json() if answer.content else None
+    sides = {"width": WIDTH}
 
     def act(writer: Writer, key: UUID, body: str | None, there: bool) -> None:
         if body is None:
-            site = ""  # nothing is deleted through an alias: so by name, and again where the alias was moved meanwhile
-            while site != (site := ask("GET", f"/v1/aliases/{walk.server_alias}")["class"]):
-                ask("DELETE", f"/v1/objects/{site}/{key}")
+            if not _deleted(walk, key) and there:
+                raise Early("there was nothing to delete")
             return
         while True:
             vector = (OLD if sides["width"] == WIDTH else NEW).encode([body], Role.DOCUMENT).matrix[0].tolist()
             vector += [0.0] * (sides["width"] - len(vector))
             told = {"id": str(key), "properties": {"body": body, "team": "past"}, "vector": vector}
-            (done,) = ask("POST", "/v1/batch/objects", {"objects": [{"class": walk.server_alias, **told}]})
+            (done,) = _asked(walk, "POST", "batch/objects", {"objects": [{"class": walk.server_alias, **told}]}).json()
             why = str((done["result"].get("errors") or {}).get("error") or "")
             if not why:
                 return
@@ -129,6 +127,24 @@ def past(walk: Walk) -> Act:
             sides["width"] = 2 * WIDTH + 1 - sides["width"]
 
     return act
+
+
+def _deleted(walk: Walk, key: UUID) -> bool:
+    """By the collection's name, for nothing is deleted through an alias; again where that was moved. False: it was not there."""
+    site, said = "", set[int]()
+    while site != (site := _asked(walk, "GET", f"aliases/{walk.server_alias}").json()["class"]):
+        said.add(_asked(walk, "DELETE", f"objects/{site}/{key}").status_code)
+    return said != {404}
+
+
+def _asked(walk: Walk, method: str, path: str, body: object = None) -> httpx.Response:
+    try:
+        answer = walk.application.web.request(method, f"/v1/{path}", json=body)
+    except httpx.HTTPError as error:
+        raise StoreFailed(f"{type(error).__name__}: {error}") from error
+    if answer.status_code >= 500:
+        raise StoreFailed(answer.text)
+    return answer
 
 
 @dataclass
@@ -208,7 +224,7 @@ class Crowd:
         torn = [(one.torn, len(one.sides)) for one in self.searchers]
         assert all(some <= count // 20 for some, count in torn), torn
         assert all(set(sides) <= set(one.sides) for one in self.searchers)
-        steps = [(one.steps, one.lasting) for one in self.writers]
+        steps = [(one.steps, one.stranger) for one in self.writers]
         assert all(count > (0 if pausing else OWN) for count, pausing in steps), steps
 
 

@@ -77,7 +77,7 @@ class Scene:
     def crowd(self) -> Iterator[Stranger]:
         """Everybody, and a stranger; in the end everything is there as they know it, and what others wrote before."""
         first = 3 * OWN * self.number
-        stranger = Stranger(past(self.walk), first + OWN, ROWS, np.random.default_rng(first), lasting=True)
+        stranger = Stranger(past(self.walk), first + OWN, ROWS, np.random.default_rng(first), stranger=True)
         with crowd(self.walk, rows=ROWS, first=first, more=[stranger]) as everybody:
             try:
                 yield stranger
@@ -109,8 +109,8 @@ class Stranger(Writer):
     def pause(self) -> None:
         """Return when nothing of it is under way."""
         self.pausing.set()
-        with self.at_it:
-            self.fresh = set()
+        self.at_it.acquire()
+        self.at_it.release()
 
     def go_on(self) -> None:
         """Write again."""

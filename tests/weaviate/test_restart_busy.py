@@ -87,9 +87,9 @@ class Town:
 @contextmanager
 def town(walk: Walk, outages: Outages) -> Iterator[Town]:
     """Two writers with Mirrors, two readers and a worker, all at work; and strangers for later."""
-    strangers = [Writer(past(walk), first, ROWS, np.random.default_rng(first), lasting=True) for first in (2 * OWN, 50_000)]
+    strangers = [Writer(past(walk), first, ROWS, np.random.default_rng(first), stranger=True) for first in (2 * OWN, 50_000)]
     with gathered(walk, rows=ROWS, more=strangers) as everybody:
-        ours = [one for one in everybody.writers if not one.lasting]
+        ours = [one for one in everybody.writers if not one.stranger]
         made = Town(everybody, strangers, outages)
         with made.at_work(*ours, *everybody.searchers):
             yield made
@@ -126,8 +126,6 @@ def test_nothing_is_lost_wrong_or_brought_back_when_the_server_is_killed_under_e
         for move, at, among in POINTS:
             if move == "cutover":
                 walk.proven()
-            for one in all_.strangers:
-                one.fresh = set()
             process = outages.halt(walk, move, at=at, among=among)
             with all_.at_work(*all_.strangers):
                 time.sleep(BREATH_S)
