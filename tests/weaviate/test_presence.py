@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from transvase.adapters.weaviate.collections.control import Control
@@ -78,6 +79,19 @@ def test_what_is_there_is_never_said_not_to_be_while_the_server_starts(server: N
         while not server.ready():
             assert [soon(one) for one in asked] == wanted
         assert [soon(one) for one in asked] == wanted
+
+
+def test_a_collection_that_comes_between_two_looks_at_a_batch_is_no_fault_of_the_batch(stocked: Connection) -> None:
+    """A server that is being started may not know it at the first look, and know it when it would make it of what it guesses."""
+    for turn in range(5):
+        name = f"Between{turn}"
+        batches = [
+            batch_pb2.BatchObjectsRequest(objects=[batch_pb2.BatchObject(collection=name, uuid=str(uid(number)))])
+            for number in range(8)
+        ]
+        with ThreadPoolExecutor(len(batches)) as aside:  # only one of them makes it: it is there for all the others
+            told = list(aside.map(lambda one: stocked.batch(one, index=name), batches))  # noqa: B023 - over before the next
+        assert (told, stocked.count(name)) == ([{}] * len(batches), len(batches))
 
 
 def test_what_is_not_there_is_believed(server: Node, stocked: Connection) -> None:

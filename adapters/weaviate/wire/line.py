@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from weaviate.proto.v1 import aggregate_pb2, batch_delete_pb2, batch_pb2, health
 from .address import Address, Host
 from .credentials import Badge, Credentials
 from .failures import Kind, asked_s, kind_said, refusal, silent, translated
-from .presence import NOT_FOUND, Presence, collection_of, described
+from .presence import NOT_FOUND, PATIENCE_S, Presence, collection_of, described
 from .web import ALIVE, Web
 
 CONNECT_S: Final = 5.0
@@ -30,6 +30,7 @@ SPARE_S: Final = 1.0
 """How long a host may take to let itself be reached, or to answer a GET, before it is doubted where others could be asked."""
 SILENT_S: Final = 0.5
 """The same for a search; and how long a host that is doubted may take to say that it is there. That took 2 ms."""
+_PAUSE_S: Final = 0.05
 LARGEST: Final = 104_858_000
 """Bytes of one gRPC message that the server takes (``grpcMaxMessageSize``)."""
 
@@ -133,11 +134,15 @@ class Line:
         self, request: batch_pb2.BatchObjectsRequest, *, index: str | None = None, timeout_s: float | None = None
     ) -> dict[int, str]:
         """Write objects; what the server says against each that it did not take, by its number. Superseded."""
+        end = time.monotonic() + PATIENCE_S
         while True:
             asked = time.monotonic()
             reply: batch_pb2.BatchObjectsReply = self._call(self._stub.BatchObjects, request, "a batch", index, timeout_s)
             told = {error.index: error.error for error in reply.errors}
-            if index is None or not _gone(told.values()):
+            if _said(Kind.EXISTS, told) and asked < end:
+                time.sleep(_PAUSE_S)
+                continue
+            if index is None or not _said(Kind.GONE, told):
                 return told
             if self._presence.believed(index, asked=asked):
                 raise Superseded(index)
@@ -278,9 +283,13 @@ def _channel(host: Host, address: Address) -> grpc.Channel:
     return grpc.secure_channel(host.target, grpc.ssl_channel_credentials(roots), options=_CHANNEL)
 
 
-def _gone(said: Iterable[str]) -> bool:
-    """True where an object was refused for want of its collection, of which a host that is being started says the same."""
-    return any(kind_said(why) is Kind.GONE for why in said)
+def _said(kind: Kind, told: Mapping[int, str]) -> bool:
+    """True where an object of a batch was refused for its collection: GONE where there is none, or EXISTS.
+
+    A host that is being started says GONE too. EXISTS says one that found none, would make it by auto-schema, and finds it there
+    now: of an object that is there a batch says nothing, so it is sent again.
+    """
+    return any(kind_said(why) is kind for why in told.values())
 
 
 def _message(answer: httpx.Response) -> str:
