@@ -92,8 +92,9 @@ def test_nobody_reached_is_told_at_once(silent: int) -> None:
 
 def test_a_grpc_port_that_is_wrong_is_told_apart(node: Node, silent: int) -> None:
     for port in (silent, node.rest):
-        with pytest.raises(Unfit, match=r"\?grpc=PORT"):
+        with pytest.raises(StoreFailed, match=rf"over gRPC nobody answers at 127.0.0.1:{port}.*\?grpc=PORT") as failed:
             connected(Address.parse(f"weaviate://127.0.0.1:{node.rest}?grpc={port}"), Credentials())
+        assert (failed.value.status, failed.value.passing) == (3, False), "as where nobody answers over REST, and at once"
 
 
 def test_a_server_that_was_started_again_is_found_again(make: Callable[..., str]) -> None:

@@ -77,7 +77,10 @@ class Connection:
         return self._version
 
     def try_out(self) -> None:
-        """Reach the server over both ways and see that it knows us. Unfit where it is too old, or knows nobody of our key."""
+        """Reach the server over both ways and see that it knows us.
+
+        Unfit where it is too old, or knows nobody of our key; StoreFailed where one of the ways is not answered.
+        """
         meta = self.rest("GET", "/meta", doing=f"connecting to {self.address.shown}")
         self._version = str((meta or {}).get("version", ""))
         if numbered(self._version) < OLDEST:
@@ -91,8 +94,10 @@ class Connection:
             if kind_of(error) not in (Kind.UNREACHED, Kind.BROKEN, Kind.TIMED_OUT):
                 raise
             at = self._lines[self._turn.at].host.target
-            remedy = f"name its port in the URL (?grpc=PORT) and see that {at} can be reached"
-            raise Unfit(f"{self.address.shown} answers over REST and not over gRPC ({error})", remedy=remedy) from error
+            raise StoreFailed(
+                f"{self.address.shown} answers over REST, and over gRPC nobody answers at {at} ({error}); name the port of gRPC "
+                "in the URL (?grpc=PORT), and see that it can be reached"
+            ) from error
 
     def rest(
         self,
