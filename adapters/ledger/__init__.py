@@ -17,7 +17,7 @@ from .book import Book
 from .figures import Doubt, Epoch, Mark
 from .port import Ledger
 
-__all__ = ["Book", "Doubt", "Epoch", "Ledger", "Mark", "beside", "connect"]
+__all__ = ["Book", "Doubt", "Epoch", "Ledger", "Mark", "at_home", "beside", "connect"]
 
 POSTGRES = ("postgresql:", "postgres:")
 
@@ -26,7 +26,7 @@ def connect(where: str | os.PathLike[str]) -> Ledger:
     """The ledger in a file (a path) or in a Postgres database (``postgresql://…``), made there if it is not there yet.
 
     Unfit for a file that is something else, or a ledger of a newer Transvase; StoreFailed for one that is damaged: nothing
-    is overwritten then. BadValue for a place that cannot be one.
+    is overwritten then. BadValue for a place that cannot be one, and for a file in a directory that is not there.
     """
     text = os.fspath(where)
     if text.startswith(POSTGRES):
@@ -37,7 +37,14 @@ def connect(where: str | os.PathLike[str]) -> Ledger:
         raise BadValue("ledger", text, why="give the path of a file, or a postgresql:// URL")
     from .sqlite import SqlitePages
 
-    return Book(SqlitePages(Path(text)))
+    return Book(SqlitePages(Path(text), made=False))
+
+
+def at_home(host: str, port: int) -> Ledger:
+    """The ledger of a server unless it is told another place: ``beside`` the operator, in a directory that is made for it."""
+    from .sqlite import SqlitePages
+
+    return Book(SqlitePages(beside(host, port), made=True))
 
 
 def beside(host: str, port: int) -> Path:

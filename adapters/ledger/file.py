@@ -53,17 +53,21 @@ def runner(connection: sqlite3.Connection) -> Run:
     return run
 
 
-def placed(path: Path) -> Path:
-    """The real path, one for all names of the file, in a directory that is there."""
+def placed(path: Path, *, made: bool) -> Path:
+    """The real path, one for all names of the file, in a directory that is there, or is ``made``; BadValue without one."""
     if sqlite3.sqlite_version_info < OLDEST:
         raise Unfit(f"SQLite {sqlite3.sqlite_version} is too old for a ledger", remedy="use a Python with SQLite 3.35 or newer")
     try:
         real = path.expanduser().resolve()
         if real.is_dir():
             raise BadValue("ledger", str(path), why="this is a directory: name a file in it")
-        real.parent.mkdir(parents=True, exist_ok=True)
+        if made:
+            real.parent.mkdir(parents=True, exist_ok=True)
+        absent = next((str(folder) for folder in reversed(real.parents) if not folder.is_dir()), None)
     except (OSError, RuntimeError, ValueError) as error:
         raise StoreFailed(f"the ledger {path} cannot be opened: {error}; see that its directory may be written") from error
+    if absent is not None:
+        raise BadValue("ledger", str(path), why=f"there is no directory {absent}; make it, or name a file in one that is there")
     return real
 
 

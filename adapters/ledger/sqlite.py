@@ -34,8 +34,8 @@ class SqlitePages:
 
     shares_fate: Final = True
 
-    def __init__(self, path: Path) -> None:
-        self.path = placed(path)
+    def __init__(self, path: Path, *, made: bool) -> None:
+        self.path = placed(path, made=made)
         self.where = str(self.path)
         self._pen = threading.Lock()
         self._door = threading.Condition()

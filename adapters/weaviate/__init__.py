@@ -17,8 +17,8 @@ def connect(url: str) -> WeaviateStore:
     """
     address = Address.parse(url)
     host = address.hosts[0]
-    where = address.journal or ledger.beside(host.name, host.rest)
-    return WeaviateStore(connected(address), lambda: ledger.connect(where))
+    where = address.journal
+    return WeaviateStore(connected(address), lambda: ledger.connect(where) if where else ledger.at_home(host.name, host.rest))
 
 
 __all__ = ["WeaviateStore", "connect"]

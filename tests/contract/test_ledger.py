@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from ledger_child import ALIAS, LIVE, SHADOW, Sites, key, mirror
-from transvase.adapters.ledger import Book, Epoch, Mark, beside, connect
+from transvase.adapters.ledger import Book, Epoch, Mark, at_home, beside, connect
 from transvase.core.errors import BadValue, Busy, LockNotGained
 from transvase.core.figures import Debt, Place
 
@@ -376,6 +376,8 @@ def test_the_default_place_is_in_the_directory_for_state(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert beside("db.example", 8080) == tmp_path / "transvase" / "db.example_8080.sqlite"
     assert beside("::1/../x", 1).parent == tmp_path / "transvase"
+    at_home("db.example", 8080).close()
+    assert beside("db.example", 8080).exists(), "the directory is made"
 
 
 def test_a_lost_session_gets_a_new_sign_of_life(database):

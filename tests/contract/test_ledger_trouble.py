@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from ledger_child import ALIAS, LIVE, key
-from transvase.adapters.ledger import Book, connect, flushing
+from transvase.adapters.ledger import Book, at_home, connect, flushing
 from transvase.core.errors import BadValue, StoreFailed, Unfit
 
 
@@ -72,10 +72,19 @@ def test_a_file_that_may_not_be_written_is_told(children, open_place):
     assert "right" in said["said"] or "may be written" in said["said"] or "Permission" in said["said"]
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path):
+def test_a_directory_that_cannot_be_made_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(StoreFailed, match="cannot be opened"):
-        connect(tmp_path / "file" / "ledger.sqlite")
+        at_home("db.example", 8080)
+
+
+def test_a_directory_that_was_mistyped_is_named_and_not_made(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for absent in (tmp_path / "srv", tmp_path / "file"):
+        with pytest.raises(BadValue, match=f"there is no directory {absent};"):
+            connect(absent / "ledgers" / "ours.sqlite")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("where", ["", "mysql://host/db", "."])
