@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +40,7 @@ __all__ = [
     "Outlook",
     "Payment",
     "Place",
+    "Preview",
     "Progress",
     "Proposal",
     "Reads",
@@ -80,6 +82,16 @@ class Corpus(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What was inspected and is not adopted yet."""
+
+    corpus: Corpus
+    index: Index
+    made: str = ""
+    """Where the store itself makes the vectors, of another text than the one proposed: a sentence on that. Empty otherwise."""
+
+
 class Store(Protocol):
     """One database: it owns indexes and aliases."""
 
@@ -108,7 +120,7 @@ class Store(Protocol):
         """Look at what is to be adopted, changing nothing; Misuse and Unfit for all that stands against it."""
         ...
 
-    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[Corpus, Index]:
+    def preview(self, proposal: Proposal, declaration: Declaration) -> Preview:
         """The records and the vectors of what was inspected, for reading, before it is adopted: nothing unproven is taken."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from transvase.core.errors import BadValue, ForeignVectors, UnknownName
 from transvase.core.fence import Fenced
-from transvase.core.ports import Census, Declaration, Encoder, Index, Progress, Proposal, Source, Store
+from transvase.core.ports import Census, Declaration, Encoder, Preview, Progress, Proposal, Source, Store
 from transvase.core.record import Record
 from transvase.core.space import UNKNOWN, Role
 
@@ -82,13 +82,13 @@ def adopt(
         found = store.inspect(proposal)  # before the alias is looked up: it names all that stands against it, rights too
         already = _taken(store, proposal, found)
         declaration = store.alias(alias).live if already else found
-        corpus, index = store.preview(proposal, declaration)
+        seen = store.preview(proposal, declaration)
         progress("counting rows", 0, 0)
-        census = index.census()
+        census = seen.index.census()
         agreement = None
         if model is not None:
             progress("encoding a sample", 0, sample)
-            agreement = prove_origin(index, corpus.sample(max(sample, LEAST), seed=1), Fenced(model, declaration.width))
+            agreement = prove_origin(seen, seen.corpus.sample(max(sample, LEAST), seed=1), Fenced(model, declaration.width))
             progress("encoding a sample", len(agreement.compared), len(agreement.compared))
         if not already:
             store.adopt(proposal, declaration)
@@ -100,9 +100,9 @@ def adopt(
     return adopted
 
 
-def prove_origin(index: Index, records: Sequence[Record], encoder: Encoder) -> Agreement:
+def prove_origin(seen: Preview, records: Sequence[Record], encoder: Encoder) -> Agreement:
     """The agreement of the sample; ForeignVectors when too few rows agree, with the likeliest reason."""
-    agreement = compare(index, records, encoder)
+    agreement = compare(seen.index, records, encoder)
     if agreement.share >= SHARE:
         return agreement
     raise ForeignVectors(
@@ -110,24 +110,22 @@ def prove_origin(index: Index, records: Sequence[Record], encoder: Encoder) -> A
         sampled=len(agreement.compared),
         agreeing=int(agreement.agrees.sum()),
         worst=agreement.worst,
-        hint=_hint(index, agreement, encoder),
+        hint=_hint(seen, agreement, encoder),
     )
 
 
-def _hint(index: Index, agreement: Agreement, encoder: Encoder) -> str:
+def _hint(seen: Preview, agreement: Agreement, encoder: Encoder) -> str:
     if agreement.only_direction:
         return (
             f"{agreement.only_direction} of them point the right way and have another length: they were stored with other "
-            f"normalisation, which the metric {index.declaration.metric} does not forgive"
+            f"normalisation, which the metric {seen.index.declaration.metric} does not forgive"
         )
     strangers = set(agreement.foreign)
     some = [record for record in agreement.compared if record.key in strangers][:_HINTED]
-    if compare(index, some, encoder, role=Role.QUERY).share >= SHARE:
+    if compare(seen.index, some, encoder, role=Role.QUERY).share >= SHARE:
         return "they agree with its query prompt: the documents were encoded as if they were queries"
-    return (
-        "name the encoder that made them, check the text expression (who made them may have put more into the text, such as the "
-        f"names of table and columns), or adopt with `--encoder {UNKNOWN}`"
-    )
+    why = seen.made or "who made them may have put more into the text, such as the names of table and columns"
+    return f"name the encoder that made them, check the text expression ({why}), or adopt with `--encoder {UNKNOWN}`"
 
 
 def _well_named(alias: str, sample: int) -> None:

@@ -12,7 +12,7 @@ from itertools import count
 from threading import RLock
 
 from transvase.core.errors import BadValue, Unfit, UnknownName
-from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Preview, Proposal, Switch
 from transvase.core.template import reading
 
 from .adoption import inspected
@@ -87,11 +87,11 @@ class MemoryStore:
         with self._lock:
             return inspected(self.table(proposal.source.table), proposal)
 
-    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[MemoryCorpus, MemoryIndex]:
+    def preview(self, proposal: Proposal, declaration: Declaration) -> Preview:
         """The records and the vectors of what was inspected, for reading, before it is adopted."""
         with self._lock:
             state = self._proposed(proposal, declaration)
-            return MemoryCorpus(state, lock=self._lock), MemoryIndex(state, declaration.name, lock=self._lock)
+            return Preview(MemoryCorpus(state, lock=self._lock), MemoryIndex(state, declaration.name, lock=self._lock))
 
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Put the column under the alias; Unfit where the alias or the column is in use already for something else."""

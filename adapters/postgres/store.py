@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transvase.core.errors import BadValue, Superseded
-from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Likeness, Outlook, Preview, Proposal, Switch
 
 from . import aliases, capture, cutover, hnsw, inspect, lifecycle, locks
 from . import outlook as prospects
@@ -59,11 +59,11 @@ class PostgresStore:
         with self._connections.use("looking at the table") as c:
             return inspect.inspect(c, proposal)[1]
 
-    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[PostgresCorpus, PostgresIndex]:
+    def preview(self, proposal: Proposal, declaration: Declaration) -> Preview:
         """The records and vectors of a place that is not adopted yet."""
         with self._connections.use("looking at the table") as c:
             shape = inspect.shape_of(inspect.find_table(c, proposal.source.table), proposal)
-        return PostgresCorpus(self._connections, shape), PostgresIndex(self._connections, shape, declaration)
+        return Preview(PostgresCorpus(self._connections, shape), PostgresIndex(self._connections, shape, declaration))
 
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Write down what was inspected."""

@@ -12,6 +12,7 @@ from transvase.adapters.ledger import Ledger
 from transvase.adapters.weaviate.collections import outlook as prospects
 from transvase.adapters.weaviate.collections.control import Control
 from transvase.adapters.weaviate.collections.inspect import FORM, inspected
+from transvase.adapters.weaviate.collections.modules import made
 from transvase.adapters.weaviate.collections.names import physical
 from transvase.adapters.weaviate.collections.schema import WIDEST, schema_of
 from transvase.adapters.weaviate.objects.setting import Setting
@@ -27,7 +28,7 @@ from transvase.adapters.weaviate.switching.watch import Watch
 from transvase.adapters.weaviate.wire import pressure as pressures
 from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.core.errors import Superseded, TransvaseError
-from transvase.core.ports import Alias, Declaration, Journal, Likeness, Outlook, Proposal, Switch
+from transvase.core.ports import Alias, Declaration, Journal, Likeness, Outlook, Preview, Proposal, Switch
 
 
 class WeaviateStore:
@@ -82,14 +83,14 @@ class WeaviateStore:
         """Everything that can stand against an adoption."""
         return inspected(self.connection, lifecycle.completed(self._realm, proposal))
 
-    def preview(self, proposal: Proposal, declaration: Declaration) -> tuple[WeaviateCorpus, WeaviateIndex]:
+    def preview(self, proposal: Proposal, declaration: Declaration) -> Preview:
         """The objects and vectors of a collection that is not adopted yet."""
         source = lifecycle.completed(self._realm, proposal).source
         alias = Alias(name=proposal.alias, source=source, live=declaration, shadow=None, generation=0)
         setting = Setting(
             connection=self.connection, ledger=self.ledger, alias=proposal.alias, look=lambda: alias, clock=self.control.now_ms
         )
-        return WeaviateCorpus(setting), WeaviateIndex(setting, declaration)
+        return Preview(WeaviateCorpus(setting), WeaviateIndex(setting, declaration), made(self.connection, source))
 
     def adopt(self, proposal: Proposal, declaration: Declaration) -> None:
         """Make the server's alias and write down what was inspected."""

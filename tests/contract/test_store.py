@@ -69,7 +69,9 @@ def test_a_preview_shows_records_and_vectors_before_anything_is_adopted(world):
     world.make("docs")
     world.put("docs", rows_of(["a", "b"]))
     wanted = proposal(world)
-    corpus, index = world.store.preview(wanted, world.store.inspect(wanted))
+    seen = world.store.preview(wanted, world.store.inspect(wanted))
+    corpus, index = seen.corpus, seen.index
+    assert seen.made == "", "the application brings them"
     keys, vectors = index.vectors([record.key for record in corpus.sample(10, seed=1)])
     assert sorted(keys) == [world.key(0), world.key(1)]
     assert vectors.space == OLD.space

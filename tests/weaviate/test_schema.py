@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -23,7 +21,7 @@ from transvase.adapters.weaviate.wire.connection import Connection
 from transvase.adapters.weaviate.wire.credentials import Credentials
 from transvase.core.errors import Superseded, Unfit, UnknownName
 from weaviate_ground import put, self_provided
-from weaviate_server import needed, node, place, running
+from weaviate_modules import with_transformers
 
 pytestmark = pytest.mark.weaviate
 
@@ -222,44 +220,6 @@ def test_an_alias_is_no_collection_and_what_is_gone_is_superseded(connection: Co
         schema_of(connection, "Nothing")
 
 
-class Inference(BaseHTTPRequestHandler):
-    """An inference container as the module text2vec-transformers knows it: ready, and always of the same vector."""
-
-    asked: list[str] = []  # noqa: RUF012 - one for all requests is meant
-
-    def do_GET(self) -> None:
-        self._answer(b"{}")
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        Inference.asked.append(self.path)
-        self._answer(b'{"text": "", "vector": [0.5, 0.5, 0.5], "dim": 3}')
-
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def with_transformers() -> Iterator[Connection]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Inference) as inference, place() as folder:
-        threading.Thread(target=inference.serve_forever, daemon=True).start()
-        one = node(needed(), folder=folder)
-        url = f"http://127.0.0.1:{inference.server_address[1]}"
-        one.env.update(ENABLE_MODULES="text2vec-transformers", TRANSFORMERS_INFERENCE_API=url, API_BASED_MODULES_DISABLED="true")
-        with running([one]):
-            connection = Connection(Address.parse(one.url), Credentials())
-            yield connection
-            connection.close()
-        inference.shutdown()
-
-
 def test_what_a_module_makes_is_brought_by_the_writer_from_then_on() -> None:
     """The moving vector leaves its module; a vector beside it keeps its own."""
     made_by = {"text2vec-transformers": {"vectorizeClassName": False, "poolingStrategy": "masked_mean"}}
@@ -270,7 +230,13 @@ def test_what_a_module_makes_is_brought_by_the_writer_from_then_on() -> None:
             "moduleConfig": {"text2vec-transformers": {"skip": False, "vectorizePropertyName": False}},
         },
     ]
-    with with_transformers() as connection:
+    asked: list[str] = []
+
+    def vector_of(text: str) -> list[float]:
+        asked.append(text)
+        return [0.5, 0.5, 0.5]
+
+    with with_transformers(vector_of) as server, closing(Connection(Address.parse(server.url), Credentials())) as connection:
         nameless = {"class": "Nameless", "vectorizer": "text2vec-transformers", "moduleConfig": made_by, "properties": properties}
         named = {
             "class": "Named",
@@ -280,7 +246,7 @@ def test_what_a_module_makes_is_brought_by_the_writer_from_then_on() -> None:
         for body in (nameless, named):
             connection.rest("POST", "/schema", body=body)
             connection.rest("POST", "/objects", body={"class": body["class"], "properties": {"title": "a"}})
-        assert Inference.asked
+        assert asked
         for name, vector in (("Nameless", ""), ("Named", "moving")):
             raw = schema_of(connection, name)
             assert vector_kind(raw, vector).module == "text2vec-transformers"
@@ -289,7 +255,7 @@ def test_what_a_module_makes_is_brought_by_the_writer_from_then_on() -> None:
             held = schema_of(connection, f"{name}_1")
             assert compare(target, held) == ()
             assert vector_kind(held, vector).module == "none"
-            Inference.asked.clear()
+            asked.clear()
             put(connection, f"{name}_1", 4, size=1, vector=vector)
-            assert bool(Inference.asked) == (name == "Named"), "only the vector beside is still made"
+            assert bool(asked) == (name == "Named"), "only the vector beside is still made"
         assert vector_kind(schema_of(connection, "Named_1"), "other").module == "text2vec-transformers"
