@@ -24,6 +24,7 @@ from transvase.migrations.sync import Worker, beside
 from weaviate.classes.data import DataObject
 from weaviate_independent import Json, Reader, differences, strange_vectors
 from weaviate_objects import NEW, OLD, WIDTH, uid
+from weaviate_scores import Searcher, askew
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, text_of
 from weaviate_work import at_work
@@ -36,8 +37,6 @@ ALLOWED: Final = 2 * OWN
 WAIT_S: Final = 120.0
 EVERY_S: Final = 0.05
 """Between two writes, or two searches, of one thread: two processors do all of this."""
-CLOSE: Final = 1e-3
-"""What a score may differ by: the server computes in single precision."""
 
 Act = Callable[["Writer", UUID, str | None, bool], None]
 """Writes the text of a key, or deletes it; told whether it is there. StoreFailed where that may have been done or not.
@@ -147,53 +146,6 @@ def _asked(walk: Walk, method: str, path: str, body: object = None) -> httpx.Res
     return answer
 
 
-@dataclass
-class Searcher:
-    """One thread that searches; each answer's scores are computed again for the side that it names.
-
-    The server gives a wrong score now and then while an object is written: it looks the objects up after it has searched, and one
-    that is gone by then leaves its distance to the next (seen on 1.39). Such an answer is right when it is asked for again, and
-    never has a score of the other side's Space.
-    """
-
-    retriever: Retriever
-    table: str
-    rows: int
-    sides: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    mixed: list[str] = field(default_factory=list)
-    torn: int = 0
-    slowest_s: float = 0.0
-
-    def step(self) -> None:
-        text = text_of(len(self.sides) % self.rows)
-        wrong = self._asked(text)
-        self.torn += bool(wrong)
-        for _ in range(2):
-            wrong = self._asked(text) if wrong else []
-        self.wrong += wrong
-
-    def _asked(self, text: str) -> list[str]:
-        begun = time.monotonic()
-        found = self.retriever.answer(text, 5)
-        self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
-        names = ("old", "new") if found.index == self.table else ("new", "old")
-        self.sides.append(found.index)
-        wrong = [] if found.hits else [f"{text!r}: {found.index} answered with nothing"]
-        for hit in found.hits:
-            right, other = (_likeness(name, text, hit.text or "") for name in names)
-            if abs(right - hit.score) > CLOSE:
-                wrong.append(f"{hit.key} of {found.index}: {hit.score} and not {right} as {hit.text!r}")
-                if abs(other - hit.score) < CLOSE / 10:
-                    self.mixed.append(wrong[-1])
-        return wrong
-
-
-def _likeness(name: str, text: str, other: str) -> float:
-    query, row = (ENCODERS[name].encode([one], role).matrix[0] for one, role in ((text, Role.QUERY), (other, Role.DOCUMENT)))
-    return float(query @ row)
-
-
 @dataclass(frozen=True)
 class Crowd:
     """Who was at work, and what each of them remembers."""
@@ -218,7 +170,7 @@ class Crowd:
         return {number: some for one in self.writers for number, some in one.history.items()}
 
     def unharmed(self, *sides: str) -> None:
-        """No answer was mixed or stayed wrong, every side answered everybody, and everybody was at work."""
+        """No answer was mixed or stayed wrong, nothing was held wrongly, every side answered, and everybody was at work."""
         wrong = [said for one in self.searchers for said in (*one.wrong, *(f"MIXED {some}" for some in one.mixed))]
         assert not wrong, "\n".join(wrong)
         torn = [(one.torn, len(one.sides)) for one in self.searchers]
@@ -244,7 +196,7 @@ def gathered(walk: Walk, *, rows: int, first: int = 0, more: Sequence[Writer] = 
             for one, start in zip(mirrors, (first, 1_000 + first), strict=True)
         ]
         stack.enter_context(beside(Worker(paying, walk.alias, encoder)))
-        yield Crowd([*ours, *more], [Searcher(one, walk.table, rows) for one in retrievers])
+        yield Crowd([*ours, *more], [Searcher(one, walk.application.web, walk.table, rows) for one in retrievers])
 
 
 @contextmanager
@@ -317,6 +269,7 @@ def ended(
     with copies(nodes) as reader:
         assert differences(reader, alias.live.name, alias.shadow.name) == []
         for side in (alias.live, alias.shadow):
+            assert askew(nodes, side) == []
             assert strange_vectors(reader, side.name, encoder(str(side.encoder)), side.width) == []
         held = {uuid: one["properties"]["body"] for uuid, one in reader.objects(alias.live.name).items()}
     may: dict[int, set[str | None]] = {number: {text_of(number)} for number in range(rows)} | dict(known)

@@ -18,9 +18,10 @@ import pytest
 from transvase.core.errors import StoreFailed
 from transvase.migrations.reconcile import settle
 from transvase.migrations.sync import Worker, beside
-from weaviate_crowd import OWN, Crowd, Searcher, Writer, ended, gathered, past
+from weaviate_crowd import OWN, Crowd, Writer, ended, gathered, past
 from weaviate_gallows import Gallows
 from weaviate_outage import Outages, gone_on
+from weaviate_scores import Searcher
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, walked
 from weaviate_work import at_work

@@ -8,24 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from transvase.adapters.weaviate import connect
 from transvase.adapters.weaviate.collections.shape import shape_of
 from transvase.adapters.weaviate.comparing.sweep import changed_since
+from transvase.adapters.weaviate.mirror import Mirror
+from transvase.adapters.weaviate.objects.cargo import Cargo
 from transvase.adapters.weaviate.objects.copies import fetch, pages
-from transvase.adapters.weaviate.objects.reading import Lens, page
+from transvase.adapters.weaviate.objects.reading import Lens, Seen, page
+from transvase.adapters.weaviate.objects.writing import restamp
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.core.record import Key
+from transvase.core.template import reading
 from transvase.migrations.cutover import cutover
 from transvase.migrations.plan import plan
 from transvase.migrations.rollback import rollback
 from transvase.migrations.sync import Worker
 from weaviate_cluster import away, leader, url_of, whole
 from weaviate_independent import Reader, differences, strange_vectors
-from weaviate_objects import Plot, plotted, uid
+from weaviate_objects import ALIAS, WIDTH, Application, Json, Plot, plotted, uid, vector
 from weaviate_server import Node, three_nodes
-from weaviate_walk import Walk, encoder, text_of, walked
+from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
 pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(600)]
 
@@ -133,6 +138,65 @@ def test_a_sweep_finds_what_the_first_node_missed(cluster: Sequence[Node], tmp_p
         since = changed_since(plot.setting, plot.live.site, 0).to
         keys = written(plot, cluster)
         assert {keys[1], keys[8]} <= set(changed_since(plot.setting, plot.live.site, since + 2_001).keys)
+
+
+def copies(application: Application, site: str, nodes: Sequence[Node], number: int) -> list[Json]:
+    """The object as each of the nodes holds it, about which no other one is asked."""
+    path, options = f"/v1/objects/{site}/{uid(number)}", {"include": "vector"}
+    return [application.web.get(path, params={**options, "node_name": one.name}).json() for one in nodes]
+
+
+@pytest.mark.parametrize("hosts", [3, 1])
+def test_a_vector_that_is_written_alone_comes_to_no_older_text(cluster: Sequence[Node], tmp_path: Path, hosts: int) -> None:
+    """The server would write it into the older copy as well, with a new time; nobody would see or mend that any more."""
+    with plotted(cluster[1], tmp_path, **COPIES) as plot:
+        keys = [plot.write(number, text_of(number)) for number in range(9)]
+        with away(cluster[0], cluster):
+            for number in range(9):
+                plot.write(number, f"edited, {number}")
+        (older,) = copies(plot.application, plot.live.site, cluster[:1], 0)
+        assert older["properties"]["body"] == text_of(0), "without that there is nothing to be mended"
+        connection = opened(*[*cluster[1:], cluster[0]][:hosts])
+        shape, read = shape_of(connection, plot.live.site), reading("{body}", ["body"])
+        for number, key in enumerate(keys):
+            wanted = np.array(vector(number), dtype=np.float32)
+            one = Seen(key, Cargo({"body": f"edited, {number}", "team": "red"}), wanted)
+            restamp(connection, shape, one, moving="", width=WIDTH, read=read)
+        connection.close()
+        for number in range(9):
+            for one in copies(plot.application, plot.live.site, cluster, number):
+                assert one["properties"]["body"] == f"edited, {number}"
+                assert np.array_equal(np.float32(one["vector"]), np.float32(vector(number)))
+
+
+def test_an_update_through_mirror_leaves_nothing_older_in_a_copy(cluster: Sequence[Node], tmp_path: Path) -> None:
+    with walked(cluster[1], tmp_path, rows=9, url=url_of([*cluster[1:], cluster[0]]), **COPIES) as walk:
+        walk.adopted()
+        with away(cluster[0], cluster):
+            for number in range(9):
+                walk.write(number, f"edited, {number}")
+        with Mirror.connect(walk.url, walk.alias, encoders=ENCODERS) as mirror:
+            for number in range(9):
+                mirror.update(uid(number), {"team": "blue"})
+        for number in range(9):
+            told = [one["properties"] for one in copies(walk.application, walk.table, cluster, number)]
+            assert told == [{"body": f"edited, {number}", "team": "blue"}] * 3
+
+
+def test_what_a_copy_lacks_altogether_is_not_taken_for_lost_from_its_vector_index(
+    cluster: Sequence[Node], tmp_path: Path
+) -> None:
+    """It would be written anew on the live side, beside everybody who writes there, as often as it is paid."""
+    with plotted(cluster[1], tmp_path, url=url_of([*cluster[1:], cluster[0]]), **COPIES) as plot:
+        plot.write(0, text_of(0))
+        with away(cluster[0], cluster):
+            keys = [plot.write(number, text_of(number)) for number in range(1, 20)]
+        before = plot.application.all(plot.live.site)
+        for only in (None, plot.live.site):
+            plot.ledger.owe(ALIAS, keys, only=only)
+            plot.pay()
+            assert plot.outbox.owed() == 0
+        assert plot.application.all(plot.live.site) == before
 
 
 def strangers(walk: Walk, *, start: int, to: str, by: str) -> None:

@@ -14,6 +14,7 @@ from transvase.adapters.weaviate.objects.writing import aligned, drop, put, put_
 from transvase.adapters.weaviate.wire.address import Address
 from transvase.adapters.weaviate.wire.connection import Connection, connected
 from transvase.core.errors import BadValue, SpaceMismatch, Superseded, TransvaseError
+from transvase.core.template import reading
 from weaviate_objects import Application, Json, applied, collection, text_property, told, uid, vector
 from weaviate_rich import FULL, PHONE, PLAIN, VECTORS, objects, several
 from weaviate_server import Node, one_node
@@ -21,6 +22,7 @@ from weaviate_server import Node, one_node
 pytestmark = pytest.mark.weaviate
 
 LENS = Lens("moves")
+BODY = reading("{body}", ["body"])
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def test_a_vector_of_another_width_is_refused_before_anything_is_sent(connection
     with pytest.raises(BadValue, match="16 dimensions"):
         put(connection, shape, [good, bad], moving="", width=16)
     with pytest.raises(BadValue):
-        restamp(connection, shape, bad, moving="", width=16)
+        restamp(connection, shape, bad, moving="", width=16, read=BODY)
     assert application.all("One") == []
 
 
@@ -179,7 +181,7 @@ def test_a_new_vector_leaves_all_else_as_it_is(connection: Connection, applicati
     shape = shape_of(connection, "One")
     one = fetch(connection, shape, LENS, [(uid(1),)])[(uid(1),)]
     application.patch("One", uid(1), {"team": "blue"})
-    restamp(connection, shape, one.holding(np.array(vector(9), dtype=np.float32)), moving="moves", width=16)
+    restamp(connection, shape, one.holding(np.array(vector(9), dtype=np.float32)), moving="moves", width=16, read=BODY)
     after = application.one("One", uid(1))
     assert before is not None
     assert after is not None
@@ -191,8 +193,21 @@ def test_a_new_vector_leaves_all_else_as_it_is(connection: Connection, applicati
 def test_a_new_vector_for_what_is_gone_makes_nothing(connection: Connection, application: Application) -> None:
     application.make(collection("One"))
     lost = Seen((uid(1),), Cargo({"body": "x"}), np.array(vector(1), dtype=np.float32))
-    restamp(connection, shape_of(connection, "One"), lost, moving="", width=16)
+    restamp(connection, shape_of(connection, "One"), lost, moving="", width=16, read=BODY)
     assert application.all("One") == []
+
+
+def test_a_new_vector_is_not_given_to_another_text_than_it_was_made_of(connection: Connection, application: Application) -> None:
+    """It would stay there until a payment comes by again, and searches would meet the one text by the vector of the other."""
+    application.make(collection("One"))
+    application.put("One", {"id": str(uid(1)), "properties": {"body": "x"}, "vector": vector(1)})
+    shape = shape_of(connection, "One")
+    one = fetch(connection, shape, Lens(""), [(uid(1),)])[(uid(1),)]
+    application.put("One", {"id": str(uid(1)), "properties": {"body": "y"}, "vector": vector(2)})
+    restamp(connection, shape, one, moving="", width=16, read=BODY)
+    after = application.one("One", uid(1))
+    assert after is not None
+    assert np.array_equal(np.float32(after["vector"]), np.float32(vector(2)))
 
 
 def test_dropping_takes_what_was_named_and_nothing_else(connection: Connection, application: Application) -> None:

@@ -21,8 +21,9 @@ from transvase.adapters.weaviate.collections.schema import schema_of, vector_kin
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.adapters.weaviate.objects.messages import Message, message_of
-from transvase.adapters.weaviate.objects.reading import Seen, ids_of
+from transvase.adapters.weaviate.objects.reading import Lens, Seen, ids_of, picked
 from transvase.adapters.weaviate.objects.setting import Setting
+from transvase.adapters.weaviate.objects.texts import expression
 from transvase.adapters.weaviate.objects.writing import restamp, sink
 from transvase.adapters.weaviate.wire.failures import passing
 from transvase.adapters.weaviate.wire.line import Line
@@ -61,7 +62,11 @@ def graphed(setting: Setting, site: str) -> int:
 
 
 def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_once: int) -> Iterator[Key]:
-    """Those of the keys, which have a vector of this width, that no search finds; one of several copies is enough to lack it."""
+    """Those of the keys, which have a vector of this width, that no search finds though they are there.
+
+    One of several copies is enough that has it and does not find it. One that was away and lacks the whole object is none: it is
+    given that with its place, and whoever indexed it anew meanwhile would do so beside everybody who writes it.
+    """
     shape = setting.shape(site)
     moving = shape.named(setting.look().source.vector)
     groups = groupby(sorted(keys), key=lambda key: str(key[0]) if len(key) > 1 else "")
@@ -74,12 +79,16 @@ def unfound(setting: Setting, site: str, keys: Sequence[Key], *, width: int, at_
                 part = some[start : start + at_once]
                 request = _aimed(shape, moving, np.ones(width, dtype=np.float32), tenant=tenant, limit=len(part))
                 request.filters.CopyFrom(ids_of(part))
-                found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
-                yield from (key for key in part if any(key[-1] not in one for one in found if one is not None))
+                lost: set[Key] = set()
+                for door in _doors(setting.connection, shape):
+                    found = _found(door, request, shape)
+                    if found is not None:
+                        lost.update(_there(door, shape, [key for key in part if key[-1] not in found]))
+                yield from (key for key in part if key in lost)
 
 
 def unreached(setting: Setting, site: str, held: Mapping[Key, Seen], *, metric: str) -> Iterator[Key]:
-    """Those of the objects, which have a vector, that a search for it does not come to; one of several copies is enough."""
+    """Those of the objects, which have a vector, that a search for it does not come to; of several copies as above."""
     shape = setting.shape(site)
     moving = shape.named(setting.look().source.vector)
     for tenant in setting.each(sorted({one.tenant for one in held.values()}), site):
@@ -88,9 +97,11 @@ def unreached(setting: Setting, site: str, held: Mapping[Key, Seen], *, metric: 
                 assert vector is not None, "only what has a vector is looked for"
                 request = _aimed(shape, moving, vector, tenant=tenant, limit=_AMONG)
                 own = -float(vector @ vector) if metric == "ip" else 0.0
-                found = [_found(door, request, shape) for door in _doors(setting.connection, shape)]
-                if not all(_met(key, own, one) for one in found if one is not None):
-                    yield key
+                for door in _doors(setting.connection, shape):
+                    found = _found(door, request, shape)
+                    if found is not None and not _met(key, own, found) and _there(door, shape, [key]):
+                        yield key
+                        break
 
 
 def unchanged(setting: Setting, site: str, held: Mapping[Key, Seen], *, width: int, at_once: int) -> list[Key]:
@@ -108,13 +119,14 @@ def as_held(setting: Setting, site: str, held: Mapping[Key, Seen], keys: Sequenc
 
 
 def stirred(setting: Setting, site: str, one: Seen, *, width: int) -> None:
-    """Have the server index the object's vector anew, which it is seen to hold."""
+    """Have the server index the object's vector anew, which it is seen to hold; not where its text is another by now."""
     assert one.vector is not None, "only what has a vector is looked for"
     other = one.vector.copy()
     other[int(np.argmax(np.abs(other)))] *= _OTHER
-    shape = setting.shape(site)
+    shape, source = setting.shape(site), setting.look().source
+    read = expression(source.text, shape)
     for vector in (other, one.vector):
-        restamp(setting.connection, shape, one.holding(vector), moving=setting.look().source.vector, width=width)
+        restamp(setting.connection, shape, one.holding(vector), moving=source.vector, width=width, read=read)
 
 
 def _doors(connection: Connection, shape: Shape) -> Sequence[Connection | Line]:
@@ -135,6 +147,19 @@ def _found(door: Connection | Line, request: Message, shape: Shape) -> dict[UUID
     except TransvaseError as error:
         if isinstance(door, Line) and passing(error):
             return None
+        raise
+
+
+def _there(door: Connection | Line, shape: Shape, keys: Sequence[Key]) -> Sequence[Key]:
+    """Those of a tenant's keys that the copy has which answers there; none where its host does not answer any more."""
+    if shape.copies == 1 or not keys:
+        return keys
+    tenant = str(keys[0][0]) if len(keys[0]) > 1 else ""
+    try:
+        return [one.key for one in picked(door, shape, Lens("").keys_only(), keys, tenant)]
+    except TransvaseError as error:
+        if isinstance(door, Line) and passing(error):
+            return ()
         raise
 
 

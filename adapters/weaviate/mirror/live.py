@@ -12,7 +12,8 @@ from uuid import UUID
 
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.objects.cargo import Cargo, Vector, carried
-from transvase.adapters.weaviate.objects.reading import Seen
+from transvase.adapters.weaviate.objects.copies import levelled
+from transvase.adapters.weaviate.objects.reading import Lens, Seen
 from transvase.adapters.weaviate.objects.writing import DELETED_AT_ONCE, json_vectors, put, query_of, sink
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.errors import BadValue, TransvaseError
@@ -49,7 +50,13 @@ def replace(connection: Connection, shape: Shape, brought: Brought, *, moving: s
 
 
 def update(connection: Connection, shape: Shape, brought: Brought, *, moving: str) -> None:
-    """Some properties, references and vectors of an object; StoreFailed where there is none."""
+    """Some properties, references and vectors of an object; StoreFailed where there is none.
+
+    A copy that is older is mended before, where one can be asked: it would have these parts of now, and the others of then.
+    """
+    if shape.copies > 1:
+        with suppress(TransvaseError):
+            levelled(connection, shape, Lens(moving).keys_only(), brought.given.key)
     path = f"/objects/{quote(shape.name)}/{brought.given.uuid}{query_of(shape, '')}"
     connection.rest("PATCH", path, body=_body(shape, brought, moving), index=shape.name)
 

@@ -11,16 +11,18 @@ answers. What was added elsewhere and that copy missed does not appear: ``plan``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from transvase.adapters.weaviate.collections.shape import Shape, shape_of
 from transvase.adapters.weaviate.wire.failures import retrying
-from transvase.adapters.weaviate.wire.majority import asked, enough
+from transvase.adapters.weaviate.wire.majority import ASK_S, asked, enough
+from transvase.core.errors import TransvaseError
 from transvase.core.record import Key
 
-from .reading import PAGE, PATIENCE_S, Lens, Seen, alone, page, picked
+from .reading import PAGE, PATIENCE_S, Lens, Seen, alone, page, picked, single
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -30,6 +32,20 @@ KEYS_AT_ONCE: Final = 1_000
 """Ids in one filter: a thousand took 0.2 s."""
 FEW: Final = 4
 """Keys that are asked for one by one without looking at the copies first."""
+
+
+def levelled(connection: Connection, shape: Shape, lens: Lens, key: Key) -> Seen | None:
+    """The object as it is now, and every copy of it that can be asked is as new: needed before a part of it is written.
+
+    The server changes that part in each copy and gives all of them one new time, so that nobody sees any more that the rest of
+    one was older, and nothing mends it (1.39). A node that is away takes no such part, and is given the whole object later.
+    """
+    if enough(connection, shape.copies):
+        return asked(connection, shape.copies, lambda line, _: single(line, shape, lens, key))[0]
+    if shape.copies > 1:
+        with suppress(TransvaseError):
+            return single(connection.hurried(ASK_S), shape, lens, key, of_all=True)
+    return single(connection, shape, lens, key)
 
 
 def pages(

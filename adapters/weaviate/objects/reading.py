@@ -149,14 +149,16 @@ def _searched(door: Door, shape: Shape, request: Message) -> Sequence[Message]:
     return cast("Sequence[Message]", door.search(request, index=shape.name).results)
 
 
-def single(connection: Connection, shape: Shape, lens: Lens, key: Key) -> Seen | None:
+def single(door: Door, shape: Shape, lens: Lens, key: Key, *, of_all: bool = False) -> Seen | None:
     """The object of this key with every property that it has, those that the shape does not know among them; None without it.
 
-    Where there are several copies, it is what a majority of them has, and older ones are mended.
+    Where there are several copies, it is what a majority of them has, and of those that are asked the older ones are mended. A
+    host that is asked for itself asks its own among them; with ``of_all`` every one is asked, or it is an error.
     """
     asked, tenant = time.monotonic(), str(key[0]) if len(key) > 1 else ""
-    options = urlencode(_options(shape, lens, tenant))
-    answer = connection.rest("GET", f"/objects/{quote(shape.name)}/{key[-1]}?{options}")
+    level = {"consistency_level": "ALL"} if of_all and shape.copies > 1 else {}
+    path = f"/objects/{quote(shape.name)}/{key[-1]}?{urlencode({**_options(shape, lens, tenant), **level})}"
+    answer = door.rest("GET", path, spare=True) if isinstance(door, Line) else door.rest("GET", path)
     return None if answer is None else _from_json(cast("Mapping[str, object]", answer), shape, lens, tenant, asked=asked)
 
 

@@ -24,9 +24,11 @@ from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, batch_pb2
 
 from .cargo import Vector, own_property, parted
+from .copies import levelled
 from .messages import Message, message_of, packed
-from .reading import Seen
+from .reading import Lens, Seen
 from .standing import stood_in
+from .texts import Reading
 
 if TYPE_CHECKING:
     from transvase.adapters.weaviate.wire.connection import Connection
@@ -133,13 +135,17 @@ def sink(connection: Connection, shape: Shape, *tenants: str) -> None:
     drop(connection, shape, [(tenant, nobody) if tenant else (nobody,) for tenant in tenants])
 
 
-def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, width: int) -> None:
+def restamp(connection: Connection, shape: Shape, one: Seen, *, moving: str, width: int, read: Reading) -> None:
     """Give the object the vector that it is seen holding, and leave everything else of it as it is meanwhile.
 
-    Nothing happens where the object is gone.
+    Nothing happens where the object is gone, or where its text, as ``read`` reads it, is another by now, of which the vector is
+    not. Copies that are older are mended before: they would keep their text and have this vector.
     """
     if one.vector is None or one.vector.shape != (width,):
         raise BadValue("vector", None if one.vector is None else one.vector.shape, why=f"{shape.name} takes {width} dimensions")
+    now = levelled(connection, shape, Lens(moving, vector=False, others=False), one.key)
+    if now is None or read(now.cargo.properties) != read(one.cargo.properties):
+        return
     body: dict[str, object] = {"class": shape.name, "id": str(one.uuid), **json_vectors({shape.named(moving): one.vector})}
     if one.tenant:
         body["tenant"] = one.tenant

@@ -64,7 +64,7 @@ class Paying:
 
     def write(self, site: str, keys: set[Key], *, alone: set[Key]) -> None:
         """Make the site hold what it should hold under these keys, as far as that was brought; ``alone``: owed to it alone."""
-        setting, declaration = self.setting, self.kept[site]
+        declaration = self.kept[site]
         gone: list[Key] = []
         alike: list[Seen] = []
         whole: list[Seen] = []
@@ -79,8 +79,7 @@ class Paying:
             elif wanted is not None:
                 self.written.add((site, key))
                 if self.now.truth[key] == site and wanted.vector is not None:
-                    with setting.awake(site, wanted.tenant):
-                        restamp(setting.connection, setting.shape(site), wanted, moving=self._moving, width=declaration.width)
+                    self._restamp(site, wanted)
                 else:
                     whole.append(wanted)
         self.written.update((site, key) for key in gone)
@@ -129,6 +128,18 @@ class Paying:
             return newest.holding(there.vector if read(there.cargo.properties) is None else None)
         digest, vector = self.brought.get(site, {}).get(newest.key, (None, None))
         return newest.holding(vector) if vector is not None and digest == digest_of(text) else None
+
+    def _restamp(self, site: str, wanted: Seen) -> None:
+        setting, shape, source = self.setting, self.setting.shape(site), self.setting.look().source
+        with setting.awake(site, wanted.tenant):
+            restamp(
+                setting.connection,
+                shape,
+                wanted,
+                moving=source.vector,
+                width=self.kept[site].width,
+                read=expression(source.text, shape),
+            )
 
     def _put(self, site: str, objects: Sequence[Seen]) -> None:
         setting = self.setting
