@@ -125,6 +125,20 @@ def test_a_schema_that_lacks_something_is_looked_at_again_when_the_host_is_ready
         assert at_least <= time.monotonic() - begun <= at_most
 
 
+def test_a_host_whose_schema_is_empty_yet_is_not_believed_of_an_object() -> None:
+    """Seen of a single server just after it was killed: its own rows were not there, and a moment later they were."""
+    asked = list[str]()
+
+    def status(path: str) -> int:
+        asked.append(path)
+        ready = asked.count("/.well-known/ready") > 2
+        return 200 if ready else 503 if path == "/.well-known/ready" else 404
+
+    assert not Presence(status, host="north:8080").believed("Stock", asked=time.monotonic())
+    gone = Presence(lambda path: 200 if path == "/.well-known/ready" else 404, host="north:8080")
+    assert gone.believed("Stock", asked=time.monotonic())
+
+
 def test_what_was_asked_before_the_collection_was_served_is_asked_again() -> None:
     answers = {"/objects?class=Stock&limit=1": 404, "/schema/Stock": 200}
     presence = Presence(lambda path: answers[path], host="north:8080")

@@ -57,11 +57,16 @@ class Presence:
             if self._status(f"/objects?class={collection}&limit=1") != NOT_FOUND:
                 self._served[collection] = now
                 return False
-            if self._status(f"/schema/{collection}") == NOT_FOUND:
+            if self._status(f"/schema/{collection}") == NOT_FOUND and self._gone(collection):
                 return True
             if now > end:
                 raise unreached(f"{self._host} is being started and does not serve {collection} yet; do it again later")
             time.sleep(_PAUSE_S)
+
+    def _gone(self, collection: str) -> bool:
+        """Whether the schema does not name it either when that may be believed."""
+        self.settled()
+        return self._status(f"/schema/{collection}") == NOT_FOUND
 
     def settled(self) -> None:
         """Return when what the host does not find of the schema is not there: it is to be asked once more after this."""
