@@ -5,7 +5,7 @@ The server mends such copies by itself, half a minute later or so; here it is ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from transvase.migrations.cutover import cutover
 from transvase.migrations.plan import plan
 from transvase.migrations.rollback import rollback
 from transvase.migrations.sync import Worker
+from weaviate.classes.data import DataReference
 from weaviate_cluster import away, leader, url_of, whole
 from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_objects import ALIAS, WIDTH, Application, Json, Plot, plotted, uid, vector
@@ -169,18 +170,39 @@ def test_a_vector_that_is_written_alone_comes_to_no_older_text(cluster: Sequence
                 assert np.array_equal(np.float32(one["vector"]), np.float32(vector(number)))
 
 
-def test_an_update_through_mirror_leaves_nothing_older_in_a_copy(cluster: Sequence[Node], tmp_path: Path) -> None:
+def updated(mirror: Mirror, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        mirror.update(uid(number), {"team": "blue"})
+
+
+def referred(mirror: Mirror, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        mirror.reference_add(uid(number), "cites", uid(0))
+
+
+def referred_together(mirror: Mirror, numbers: Sequence[int]) -> None:
+    refs = [DataReference(from_uuid=uid(number), from_property="cites", to_uuid=uid(0)) for number in numbers]
+    assert not mirror.reference_add_many(refs).has_errors
+
+
+@pytest.mark.parametrize("written", [updated, referred, referred_together])
+def test_a_part_that_is_written_through_mirror_leaves_nothing_older_in_a_copy(
+    cluster: Sequence[Node], tmp_path: Path, written: Callable[[Mirror, Sequence[int]], None]
+) -> None:
     with walked(cluster[1], tmp_path, rows=9, url=url_of([*cluster[1:], cluster[0]]), **COPIES) as walk:
+        prop = {"name": "cites", "dataType": [walk.table]}
+        assert walk.application.web.post(f"/v1/schema/{walk.table}/properties", json=prop).is_success
         walk.adopted()
         with away(cluster[0], cluster):
             for number in range(9):
                 walk.write(number, f"edited, {number}")
         with Mirror.connect(walk.url, walk.alias, encoders=ENCODERS) as mirror:
-            for number in range(9):
-                mirror.update(uid(number), {"team": "blue"})
+            written(mirror, range(9))
         for number in range(9):
             told = [one["properties"] for one in copies(walk.application, walk.table, cluster, number)]
-            assert told == [{"body": f"edited, {number}", "team": "blue"}] * 3
+            assert told == [told[0]] * 3
+            assert told[0]["body"] == f"edited, {number}"
+            assert told[0]["team"] == "blue" if written is updated else len(told[0]["cites"]) == 1
 
 
 def test_what_a_copy_lacks_altogether_is_not_taken_for_lost_from_its_vector_index(

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from transvase.adapters.weaviate.collections.shape import Shape
 from transvase.adapters.weaviate.objects.cargo import Cargo, Vector, carried
-from transvase.adapters.weaviate.objects.copies import levelled
-from transvase.adapters.weaviate.objects.reading import Lens, Seen
+from transvase.adapters.weaviate.objects.copies import level
+from transvase.adapters.weaviate.objects.reading import Seen
 from transvase.adapters.weaviate.objects.writing import DELETED_AT_ONCE, json_vectors, put, query_of, sink
 from transvase.adapters.weaviate.wire.failures import Kind, kind_of, refusal
 from transvase.core.errors import BadValue, TransvaseError
@@ -54,9 +54,7 @@ def update(connection: Connection, shape: Shape, brought: Brought, *, moving: st
 
     A copy that is older is mended before, where one can be asked: it would have these parts of now, and the others of then.
     """
-    if shape.copies > 1:
-        with suppress(TransvaseError):
-            levelled(connection, shape, Lens(moving).keys_only(), brought.given.key)
+    level(connection, shape, [brought.given.key])
     path = f"/objects/{quote(shape.name)}/{brought.given.uuid}{query_of(shape, '')}"
     connection.rest("PATCH", path, body=_body(shape, brought, moving), index=shape.name)
 
@@ -153,6 +151,7 @@ def filters_of(where: object) -> Any:
 
 def refer(connection: Connection, shape: Shape, key: Key, name: str, beacons: Sequence[Mapping[str, str]], *, how: str) -> None:
     """Add (POST), take away (DELETE) or exchange all (PUT) references of one property of an object."""
+    level(connection, shape, [key])
     tenant = _tenant(key)
     path = f"/objects/{quote(shape.name)}/{key[-1]}/references/{quote(name)}{query_of(shape, tenant)}"
     for body in [list(beacons)] if how == "PUT" else beacons:
@@ -161,6 +160,7 @@ def refer(connection: Connection, shape: Shape, key: Key, name: str, beacons: Se
 
 def refer_many(connection: Connection, shape: Shape, lines: Sequence[tuple[Key, str, str]]) -> dict[int, str]:
     """Add references (key, property, beacon); what the server said against some, by their number."""
+    level(connection, shape, [key for key, _, _ in lines])
     body = [
         {"from": f"weaviate://localhost/{shape.name}/{key[-1]}/{name}", "to": to, **({"tenant": key[0]} if len(key) > 1 else {})}
         for key, name, to in lines

@@ -48,6 +48,26 @@ def levelled(connection: Connection, shape: Shape, lens: Lens, key: Key) -> Seen
     return single(connection, shape, lens, key)
 
 
+def level(connection: Connection, shape: Shape, keys: Sequence[Key]) -> None:
+    """The same for several keys, as far as they are found to need it; what cannot be asked just now is no error."""
+    if shape.copies == 1:
+        return
+    lens, some = Lens("").keys_only(), sorted(set(keys))
+    with suppress(TransvaseError):
+        if len(some) > FEW and enough(connection, shape.copies):
+            held = asked(connection, shape.copies, lambda line, _: _times(line, shape, some))
+            some = [key for key in some if len({times.get(key) for times in held}) > 1]
+        for key in some:
+            levelled(connection, shape, lens, key)
+
+
+def _times(line: Line, shape: Shape, keys: Sequence[Key]) -> dict[Key, int]:
+    found: dict[Key, int] = {}
+    for tenant, group in groupby(keys, key=lambda key: str(key[0]) if len(key) > 1 else ""):
+        found.update((one.key, one.updated) for one in picked(line, shape, Lens("").keys_only(), list(group), tenant))
+    return found
+
+
 def pages(
     connection: Connection, name: str, lens: Lens, *, after: UUID | None = None, limit: int = PAGE, tenant: str = ""
 ) -> Iterator[list[Seen]]:

@@ -24,7 +24,7 @@ from transvase.core.record import Key
 from weaviate.proto.v1 import base_pb2, batch_pb2
 
 from .cargo import Vector, own_property, parted
-from .copies import levelled
+from .copies import level, levelled
 from .messages import Message, message_of, packed
 from .reading import Lens, Seen
 from .standing import stood_in
@@ -215,6 +215,7 @@ def _refer(connection: Connection, shape: Shape, objects: Sequence[Seen]) -> dic
     failed: dict[Key, str] = {}
     for begin in range(0, len(lines), REFERENCES_AT_ONCE):
         some = lines[begin : begin + REFERENCES_AT_ONCE]
+        level(connection, shape, [key for key, _ in some])
         body = [line for _, line in some]
         told = connection.rest("POST", f"/batch/references{query_of(shape, '')}", body=body, index=shape.name)
         for (key, _), one in zip(some, told, strict=True):
