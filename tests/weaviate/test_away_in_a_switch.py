@@ -109,8 +109,8 @@ class Stranger(Writer):
     def pause(self) -> None:
         """Return when nothing of it is under way."""
         self.pausing.set()
-        self.at_it.acquire()
-        self.at_it.release()
+        with self.at_it:
+            self.fresh = set()
 
     def go_on(self) -> None:
         """Write again."""

@@ -127,6 +127,8 @@ def test_nothing_is_lost_wrong_or_brought_back_when_the_server_is_killed_under_e
         for move, at, among in POINTS:
             if move == "cutover":
                 walk.proven()
+            for one in all_.strangers:
+                one.fresh = set()
             process = outages.halt(walk, move, at=at, among=among)
             with all_.at_work(*all_.strangers):
                 time.sleep(BREATH_S)
