@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from transvase.adapters.weaviate.collections.activity import Activity
 from transvase.adapters.weaviate.collections.tenants import Tenants
+from transvase.adapters.weaviate.comparing import census as census_
 from transvase.adapters.weaviate.comparing.sweep import Sleepers, changed_since, swept
 from transvase.adapters.weaviate.comparing.walking import Fault, Sides, Tally, faults, merged
 from transvase.adapters.weaviate.objects.reading import Seen
-from transvase.adapters.weaviate.ports import index
 from transvase.core.errors import NotReady, Unfit
 from transvase.core.record import Key
 from weaviate_objects import ALIAS, WIDTH, Plot, collection, plotted, uid, vector
@@ -99,7 +99,7 @@ def test_what_was_only_on_its_way_is_not_counted_either(plot: Plot, monkeypatch:
     plot.write(2, "there")
     plot.mend(2, "there")
     plot.mend(3, "gone in a moment")
-    looked = index.again
+    looked = census_.again
 
     def again(*args: Any) -> Any:
         plot.mend(1, "on its way")
@@ -108,7 +108,7 @@ def test_what_was_only_on_its_way_is_not_counted_either(plot: Plot, monkeypatch:
 
     for deep in (True, False):
         with monkeypatch.context() as patch:
-            patch.setattr(index, "again", again)
+            patch.setattr(census_, "again", again)
             census = plot.index(plot.shadow).census(deep=deep)
         assert (census.records, census.held, census.missing, census.orphaned) == (2, 2, 0, 0)
         plot.application.delete(plot.shadow.site, uid(1))

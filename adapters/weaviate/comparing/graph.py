@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,8 +17,8 @@ from .unfound import AT_ONCE, graphed, queued, unchanged, unfound, unreached
 PAUSE_S: Final = 0.5
 STUCK_S: Final = 60.0
 """How long a server that indexes from a queue may get no further with what is looked for."""
-LAST_MS: Final = 2_000
-"""What was written so near to what is lost may have been kept, and be cut off."""
+MOST: Final = 10_000
+"""Objects that are each searched for by their own vector where others are lost: they may have been kept, and be cut off."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,10 +88,8 @@ class Graph:
 
 
 def survivors(written: Mapping[Key, int], lost: Sequence[Key]) -> list[Key]:
-    """What was written about when something was that is lost: it was in the graph's last moments, if not as it should be."""
-    times, some = sorted(written[key] for key in lost), list[Key]()
-    for key in written.keys() - set(lost):
-        at = bisect_left(times, written[key])
-        if any(abs(time - written[key]) <= LAST_MS for time in times[max(at - 1, 0) : at + 1]):
-            some.append(key)
-    return sorted(some)
+    """Where something is lost, the newest of what is not: it was in the graph's last moments, if not as it should be."""
+    if not lost:
+        return []
+    newest = sorted(written.keys() - set(lost), key=lambda key: (-written[key], key))
+    return sorted(newest[:MOST])
