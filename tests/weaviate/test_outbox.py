@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from transvase.adapters.weaviate.collections.control import Control
+from transvase.adapters.weaviate.comparing.newest import dated
 from transvase.adapters.weaviate.ports.paying import Paying, read_now
-from transvase.core.errors import BadValue, SpaceMismatch, Superseded
+from transvase.core.errors import BadValue, SpaceMismatch, StoreFailed, Superseded
 from transvase.core.figures import Debt, Payment
 from transvase.core.record import Key, Record
 from weaviate_objects import ALIAS, NEW, OLD, WIDTH, Plot, encoded, uid
@@ -196,6 +198,68 @@ def test_the_newest_state_is_taken_from_where_it_was_written_first(plot: Plot) -
     assert found is not None
     assert np.array_equal(found, encoded(NEW, ["b"], WIDTH + 1).matrix[0])
     assert [record.text for record in plot.corpus.read([key])] == ["b"]
+
+
+def bodies(plot: Plot) -> list[str]:
+    return [str(one["properties"]["body"]) for side in (plot.live, plot.shadow) for one in plot.application.all(side.site)]
+
+
+def moved_with_a_latecomer(plot: Plot) -> None:
+    """The alias has moved, and the old side got "b" just then, which is owed."""
+    key = plot.write(1, "a")
+    owe(plot, key)
+    plot.pay()
+    plot.swapped = True
+    moment = plot.setting.clock()
+    plot.write(1, "b")
+    owe(plot, key, first=dated(plot.live.site, moment))
+
+
+def test_what_is_written_to_the_live_side_after_a_payment_that_failed_is_the_newest(
+    plot: Plot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether the older state was written there; what comes after the attempt is somebody else's all the same."""
+    moved_with_a_latecomer(plot)
+
+    def unanswered(*_given: object, **_named: object) -> set[Key]:
+        raise StoreFailed("it was not answered", code="in doubt")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("transvase.adapters.weaviate.ports.paying.put_whole", unanswered)
+        with pytest.raises(StoreFailed):
+            plot.pay()
+    plot.mend(1, "c")
+    while plot.outbox.owed():
+        plot.pay()
+    assert [one["properties"]["body"] for side in (plot.live, plot.shadow) for one in plot.application.all(side.site)] == [
+        "c",
+        "c",
+    ]
+
+
+def test_what_a_payment_wrote_late_is_not_taken_for_newer_than_what_overtook_it(
+    plot: Plot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy of an older state has a later time than the newer state that it is to be overwritten with."""
+    monkeypatch.setattr("weaviate_objects.now_ms", lambda connection: Control(connection).now_ms())
+    moved_with_a_latecomer(plot)
+    written = Paying.write
+
+    def overtaken(paying: Paying, site: str, keys: set[Key], *, alone: set[Key]) -> None:
+        if site == plot.live.site:
+            return
+        plot.write(1, "c")
+        written(paying, site, keys, alone=alone)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Paying, "write", overtaken)
+        assert plot.pay() == 0
+    while plot.outbox.owed():
+        plot.pay()
+    assert [one["properties"]["body"] for side in (plot.live, plot.shadow) for one in plot.application.all(side.site)] == [
+        "c",
+        "c",
+    ]
 
 
 def test_a_deletion_that_reached_the_first_side_alone_is_carried_over(plot: Plot) -> None:

@@ -2,8 +2,9 @@
 
 A Mirror's entry says what the Mirror itself has done. What a move of the alias leaves owed is a guess from outside, and is said
 with its moment: whoever writes the new live side later has the last word. So there the times of both sides are compared. A copy
-that was paid is written later than what it is a copy of, and says the same; one that was overtaken while it was paid is said once
-more by the payer, without a moment.
+that was paid is written later than what it is a copy of, and says the same. One that was overtaken while it was paid, or of which
+nobody knows whether it was written, may be later and older: that is said once more by the payer, and with the moment at which its
+writes were over, or the alias was moved. What is later than that on the live side is somebody else's, and newer.
 """
 
 from __future__ import annotations
@@ -30,11 +31,18 @@ class _Claim:
     site: str
     moment: int | None
     """Milliseconds, the server's clock: what the live side got after it may be newer. None: it is not."""
+    payers: bool = False
+    """A payer's: what the live side got before the moment is not newer, whatever its time says."""
 
 
 def dated(site: str, moment: int) -> str:
     """As the first site of an entry: the site had the newest state at that moment, and may not have it any more."""
     return f"{site}{_AT}{moment}"
+
+
+def overtaken(site: str, moment: int | None) -> str:
+    """The same for a payer whose writes, of older states, were over at that moment; None: no other side is written by others."""
+    return f"{site}{_AT}{_AT}{'' if moment is None else moment}"
 
 
 def truths(setting: Setting, keys: Sequence[Key], held: Held | None = None) -> dict[Key, str]:
@@ -52,9 +60,11 @@ def truths(setting: Setting, keys: Sequence[Key], held: Held | None = None) -> d
     return found
 
 
-def doubtless(setting: Setting, keys: Sequence[Key]) -> set[Key]:
-    """Those of the keys of which a writer has said where it wrote first."""
-    return {key for key, claim in _claims(setting, keys).items() if claim.moment is None}
+def said(setting: Setting, keys: Sequence[Key]) -> tuple[set[Key], set[Key]]:
+    """Those of the keys of which a writer has said where it wrote first, and those of which a payer has said where they lie."""
+    claims = _claims(setting, keys)
+    payers = {key for key, claim in claims.items() if claim.payers}
+    return {key for key, claim in claims.items() if claim.moment is None} - payers, payers
 
 
 def _claims(setting: Setting, keys: Sequence[Key]) -> dict[Key, _Claim]:
@@ -63,7 +73,7 @@ def _claims(setting: Setting, keys: Sequence[Key]) -> dict[Key, _Claim]:
     found = {}
     for key, said in setting.ledger.firsts(setting.alias, keys).items():
         site, _, moment = said.partition(_AT)
-        found[key] = _Claim(site, int(moment) if moment else None)
+        found[key] = _Claim(site, int(moment.lstrip(_AT)) if moment.lstrip(_AT) else None, payers=moment.startswith(_AT))
     return found
 
 
@@ -71,7 +81,8 @@ def _overwritten(claim: _Claim, now: Seen | None, was: Seen | None) -> bool:
     """Whether the live side's ``now`` is newer than what the claimed side has; where that has nothing, than the moment."""
     if claim.moment is None or now is None:
         return False
-    return now.updated > (claim.moment if was is None else was.updated)
+    since = claim.moment if was is None else was.updated
+    return now.updated > (max(since, claim.moment) if claim.payers else since)
 
 
 def _times(setting: Setting, sites: Iterable[str], keys: Sequence[Key]) -> Held:

@@ -10,9 +10,9 @@ only its vector is ever written, and nothing else of it: what the application wr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
-from transvase.adapters.weaviate.comparing.newest import Held
+from transvase.adapters.weaviate.comparing.newest import Held, overtaken
 from transvase.adapters.weaviate.objects.cargo import Vector
 from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.adapters.weaviate.wire.failures import passing
@@ -104,9 +104,13 @@ class WeaviateOutbox:
 
     def _maintain(self, paying: Paying, keys: set[Key]) -> None:
         """Say where the newest state lies of keys of which an older one may have been written elsewhere, later by the clock."""
+        setting, live = self._setting, self._setting.look().live.site
         for site in sorted({paying.now.truth[key] for key in keys}):
             some = sorted(key for key in keys if paying.now.truth[key] == site)
-            self._setting.ledger.owe(self._setting.alias, some, first=site)
+            moment = None
+            with suppress(TransvaseError):  # others write the live side meanwhile, and what they write there is newer
+                moment = setting.clock() if site != live else None
+            setting.ledger.owe(setting.alias, some, first=overtaken(site, moment))
 
     def _checked(self, payments: Sequence[Payment]) -> Brought:
         alias = self._setting.look()

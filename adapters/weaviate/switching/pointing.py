@@ -11,13 +11,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Final
 from urllib.parse import quote
 
 from transvase.adapters.ledger import Doubt, Mark
 from transvase.adapters.weaviate.collections import rights
 from transvase.adapters.weaviate.collections.schema import schema_of, tenanted
-from transvase.adapters.weaviate.comparing.newest import dated, doubtless, truths
+from transvase.adapters.weaviate.comparing.newest import dated, overtaken, said, truths
 from transvase.adapters.weaviate.comparing.sweep import swept
 from transvase.adapters.weaviate.comparing.walking import OVERLAP_MS, beside
 from transvase.adapters.weaviate.objects.setting import Setting
@@ -229,11 +230,11 @@ def _looked(realm: Realm, seen: Known, target: Declaration, settings: Settings) 
 def _dated(setting: Setting, owed: int) -> None:
     """What is owed and allowed to be: where its newest state lies at this moment, from which on another side may be written."""
     open_ = [debt.key for debt in setting.ledger.debts(setting.alias, limit=owed)]
-    said, moment = doubtless(setting, open_), setting.clock()
-    places = truths(setting, [key for key in open_ if key not in said])
-    for site in sorted(set(places.values())):
-        some = [key for key, lies in places.items() if lies == site]
-        setting.ledger.owe(setting.alias, some, first=dated(site, moment))
+    (writers, payers), moment = said(setting, open_), setting.clock()
+    places = truths(setting, [key for key in open_ if key not in writers])
+    for site, say in product(sorted(set(places.values())), (dated, overtaken)):
+        some = [key for key, lies in places.items() if lies == site and (key in payers) is (say is overtaken)]
+        setting.ledger.owe(setting.alias, some, first=say(site, moment))
 
 
 def _owed(realm: Realm, alias: str, allowed: int) -> int:
