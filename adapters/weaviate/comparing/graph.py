@@ -12,13 +12,15 @@ from transvase.adapters.weaviate.objects.setting import Setting
 from transvase.core.declaration import Declaration
 from transvase.core.record import Key
 
-from .unfound import AT_ONCE, graphed, queued, unchanged, unfound, unreached
+from .unfound import AT_ONCE, as_held, graphed, queued, unchanged, unfound, unreached
 
 PAUSE_S: Final = 0.5
 STUCK_S: Final = 60.0
 """How long a server that indexes from a queue may get no further with what is looked for."""
+LATEST: Final = 200
+"""Objects that are each searched for by their own vector: a killed server may have kept all of them, and cut off the last one."""
 MOST: Final = 10_000
-"""Objects that are each searched for by their own vector where others are lost: they may have been kept, and be cut off."""
+"""The same where others are lost."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +78,13 @@ class Graph:
         """Those of what a killed server has not lost that nothing in its graph leads to."""
         setting, site, cut = self.setting, self.declaration.site, list[Key]()
         lens = setting.lens(others=False, properties=False)
+        if queued(setting, site):
+            return []  # what waits to be indexed is found by its id, and by no other search yet
         for start in range(0, len(survivors), AT_ONCE):
             held = setting.fetch(site, lens, survivors[start : start + AT_ONCE])
             held = {key: one for key, one in held.items() if one.vector is not None}
-            cut += unreached(setting, site, held, metric=self.declaration.metric)
+            some = list(unreached(setting, site, held, metric=self.declaration.metric))
+            cut += as_held(setting, site, held, some)
         return self._settled(cut)
 
     def _settled(self, keys: list[Key]) -> list[Key]:
@@ -88,8 +93,6 @@ class Graph:
 
 
 def survivors(written: Mapping[Key, int], lost: Sequence[Key]) -> list[Key]:
-    """Where something is lost, the newest of what is not: it was in the graph's last moments, if not as it should be."""
-    if not lost:
-        return []
+    """The newest of what is not lost: it was in the graph's last moments, if not as it should be."""
     newest = sorted(written.keys() - set(lost), key=lambda key: (-written[key], key))
-    return sorted(newest[:MOST])
+    return sorted(newest[: MOST if lost else LATEST])
