@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from transvase.adapters.weaviate.collections.control import Control
-from transvase.adapters.weaviate.comparing.newest import dated
+from transvase.adapters.weaviate.comparing.newest import Held, dated
 from transvase.adapters.weaviate.ports.paying import Paying, read_now
 from transvase.core.errors import BadValue, SpaceMismatch, StoreFailed, Superseded
 from transvase.core.figures import Debt, Payment
@@ -231,10 +231,33 @@ def test_what_is_written_to_the_live_side_after_a_payment_that_failed_is_the_new
     plot.mend(1, "c")
     while plot.outbox.owed():
         plot.pay()
-    assert [one["properties"]["body"] for side in (plot.live, plot.shadow) for one in plot.application.all(side.site)] == [
-        "c",
-        "c",
-    ]
+    assert bodies(plot) == ["c", "c"]
+
+
+def test_what_a_stranger_writes_after_the_last_look_of_a_payment_that_failed_is_the_newest(
+    plot: Plot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between that look and the ledger's note nobody looks any more: the note's moment is one before it."""
+    monkeypatch.setattr("weaviate_objects.now_ms", lambda connection: Control(connection).now_ms())
+    moved_with_a_latecomer(plot)
+    looked = Paying.again
+
+    def unanswered(*_given: object, **_named: object) -> set[Key]:
+        raise StoreFailed("it was not answered", code="in doubt")
+
+    def overwritten(paying: Paying) -> Held:
+        seen = looked(paying)
+        plot.mend(1, "c")
+        return seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr("transvase.adapters.weaviate.ports.paying.put_whole", unanswered)
+        patched.setattr(Paying, "again", overwritten)
+        with pytest.raises(StoreFailed):
+            plot.pay()
+    while plot.outbox.owed():
+        plot.pay()
+    assert bodies(plot) == ["c", "c"]
 
 
 def test_what_a_payment_wrote_late_is_not_taken_for_newer_than_what_overtook_it(
@@ -256,10 +279,7 @@ def test_what_a_payment_wrote_late_is_not_taken_for_newer_than_what_overtook_it(
         assert plot.pay() == 0
     while plot.outbox.owed():
         plot.pay()
-    assert [one["properties"]["body"] for side in (plot.live, plot.shadow) for one in plot.application.all(side.site)] == [
-        "c",
-        "c",
-    ]
+    assert bodies(plot) == ["c", "c"]
 
 
 def test_a_deletion_that_reached_the_first_side_alone_is_carried_over(plot: Plot) -> None:

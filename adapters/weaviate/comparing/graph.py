@@ -33,7 +33,6 @@ class Graph:
     declaration: Declaration
     told: set[Key] = field(default_factory=set, init=False)
     """What was owed by this object before, and is not once more: whoever could not mend it the first time cannot the second."""
-
     found: dict[Key, int] = field(default_factory=dict, init=False)
     """What the last walk found that the next may meet as new, and when it was written: it is on disk since then."""
 
@@ -74,14 +73,14 @@ class Graph:
         held = setting.fetch(site, setting.lens(vector=False, others=False, properties=False), lost)
         return self._settled(unchanged(setting, site, held, width=width, at_once=at_once))
 
-    def _cut_off(self, survivors: Sequence[Key]) -> list[Key]:
+    def _cut_off(self, kept: Sequence[Key]) -> list[Key]:
         """Those of what a killed server has not lost that nothing in its graph leads to."""
         setting, site, cut = self.setting, self.declaration.site, list[Key]()
         lens = setting.lens(others=False, properties=False)
-        if queued(setting, site):
+        if not kept or queued(setting, site):
             return []  # what waits to be indexed is found by its id, and by no other search yet
-        for start in range(0, len(survivors), AT_ONCE):
-            held = setting.fetch(site, lens, survivors[start : start + AT_ONCE])
+        for start in range(0, len(kept), AT_ONCE):
+            held = setting.fetch(site, lens, kept[start : start + AT_ONCE])
             held = {key: one for key, one in held.items() if one.vector is not None}
             some = list(unreached(setting, site, held, metric=self.declaration.metric))
             cut += as_held(setting, site, held, some)

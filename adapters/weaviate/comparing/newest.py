@@ -71,8 +71,8 @@ def _claims(setting: Setting, keys: Sequence[Key]) -> dict[Key, _Claim]:
     if not keys:
         return {}
     found = {}
-    for key, said in setting.ledger.firsts(setting.alias, keys).items():
-        site, _, moment = said.partition(_AT)
+    for key, first in setting.ledger.firsts(setting.alias, keys).items():
+        site, _, moment = first.partition(_AT)
         found[key] = _Claim(site, int(moment.lstrip(_AT)) if moment.lstrip(_AT) else None, payers=moment.startswith(_AT))
     return found
 

@@ -97,20 +97,29 @@ class WeaviateOutbox:
                 paying.write(site, alone | {debt.key for debt in debts if debt.only is None}, alone=alone)
             except TransvaseError as error:
                 failures[site] = error
-        seen = paying.again()
+        over, seen = self._over(paying), paying.again()
         doubtful = {(site, key) for site, key in paying.written if not paying.agrees(site, key, seen)}
-        self._maintain(paying, {key for site, key in doubtful if site in failures or paying.overtaken(key, seen)})
+        self._maintain(paying, {key for site, key in doubtful if site in failures or paying.overtaken(key, seen)}, over)
         return self._settle(debts, paying, seen), {key for _, key in doubtful}, list(failures.values())
 
-    def _maintain(self, paying: Paying, keys: set[Key]) -> None:
+    def _over(self, paying: Paying) -> int | None:
+        """When the payment's writes were over, where what it paid lies on another side than the live one; else None.
+
+        Others write the live side meanwhile. So it is asked before the last look: what they write during that is newer.
+        """
+        live = self._setting.look().live.site
+        if all(site == live for site in paying.now.truth.values()):
+            return None
+        with suppress(TransvaseError):
+            return self._setting.clock()
+        return None
+
+    def _maintain(self, paying: Paying, keys: set[Key], over: int | None) -> None:
         """Say where the newest state lies of keys of which an older one may have been written elsewhere, later by the clock."""
         setting, live = self._setting, self._setting.look().live.site
         for site in sorted({paying.now.truth[key] for key in keys}):
             some = sorted(key for key in keys if paying.now.truth[key] == site)
-            moment = None
-            with suppress(TransvaseError):  # others write the live side meanwhile, and what they write there is newer
-                moment = setting.clock() if site != live else None
-            setting.ledger.owe(setting.alias, some, first=overtaken(site, moment))
+            setting.ledger.owe(setting.alias, some, first=overtaken(site, over if site != live else None))
 
     def _checked(self, payments: Sequence[Payment]) -> Brought:
         alias = self._setting.look()
