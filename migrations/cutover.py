@@ -12,7 +12,7 @@ from .prove.gaps import judged
 from .prove.likeness import compared as likened
 from .reconcile import reconciled
 from .runner import Encoders, Outcome, record, silent, stand
-from .switch import DEADLINE_S, switch
+from .switch import DEADLINE_S, followed, switch
 from .sync import Worker
 
 BEGUN: Final = "cutover begins"
@@ -45,7 +45,7 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
     """As ``cutover``, for a caller that holds the alias."""
     migration, done = stand(store, alias, Move.CUTOVER)
     if done is not None:
-        return done
+        return followed(store, done, worker, progress=progress)
     if lapse(store, migration).phase is Phase.FILLED:
         raise NotReady(Move.CUTOVER, "the verdict has lapsed: what it judged has changed since; prove again")
     compared = reconciled(store, alias, migration.target, worker, progress=progress)
@@ -69,7 +69,8 @@ def cut_over(store: Store, alias: str, *, worker: Worker, allow_owed: int, deadl
         deadline_s=deadline_s,
         progress=progress,
     )
-    return record(store, migration, Move.CUTOVER, {**figures, "allowed": allow_owed, **compared})
+    done = record(store, migration, Move.CUTOVER, {**figures, "allowed": allow_owed, **compared})
+    return followed(store, done, worker, progress=progress)
 
 
 def lapse(store: Store, migration: Migration) -> Migration:

@@ -10,7 +10,7 @@ from transvase.core.ports import Progress, Store
 
 from .reconcile import reconciled
 from .runner import Encoders, Outcome, observe, record, silent, stand
-from .switch import DEADLINE_S, switch
+from .switch import DEADLINE_S, followed, switch
 from .sync import Worker
 
 
@@ -31,12 +31,12 @@ def rollback(
         raise BadValue("--allow-owed", allow_owed, why="a number of rows is zero or more")
     store.alias(alias)
     with store.hold(alias):
+        worker = Worker(store, alias, encoders)
         migration, done = stand(store, alias, Move.ROLLBACK)
         if done is not None:
-            return done
+            return followed(store, done, worker, progress=progress)
         permit(migration, Move.ROLLBACK, replace(observe(store, migration), owed=0))
         store.journal.note(alias, "rollback begins", {"allowed": allow_owed})
-        worker = Worker(store, alias, encoders)
         compared = reconciled(store, alias, migration.source, worker, progress=progress)
         figures = switch(
             store,
@@ -48,4 +48,5 @@ def rollback(
             deadline_s=deadline_s,
             progress=progress,
         )
-        return record(store, migration, Move.ROLLBACK, {**figures, "allowed": allow_owed, **compared})
+        done = record(store, migration, Move.ROLLBACK, {**figures, "allowed": allow_owed, **compared})
+        return followed(store, done, worker, progress=progress)

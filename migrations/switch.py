@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Final
 
-from transvase.core.errors import NotReady
+from transvase.core.errors import NotReady, TransvaseError
 from transvase.core.migration import Migration, Move, permit
 from transvase.core.ports import Progress, Store, Switch
 from transvase.core.record import named
 
-from .runner import observe
+from .runner import Outcome, observe
 from .sync import BATCH, Worker
 
 DEADLINE_S: Final = 30.0
@@ -23,6 +23,9 @@ TURN_S: Final = 3.0
 
 HELD_S: Final = 5.0
 """How long writers may be made to wait while the last rows are paid and the alias changes sides, where the store can do that."""
+
+AFTER_S: Final = 10.0
+"""How long is paid what was found to have been written unseen while the alias moved; the rest is the worker's."""
 
 
 def switch(
@@ -59,6 +62,20 @@ def switch(
         if time.monotonic() >= end or len(worker.poisoned) > allow_owed:
             raise NotReady(move, _crowded(owed, worker, deadline_s))
         little = not little and owed <= max(BATCH, turn_s / 2 * (worker.rate or 0.0))  # writers get every other turn
+
+
+def followed(store: Store, switched: Outcome, worker: Worker, *, progress: Progress) -> Outcome:
+    """Where a write may pass unseen: pay what the old side got while the alias moved, which the new one has not until then.
+
+    The alias has moved and that is kept: what cannot be paid now stays owed, and is no error of the move.
+    """
+    alias = switched.migration.alias
+    with suppress(TransvaseError):
+        if store.blind(alias) is not None:
+            progress("paying what came while it moved", 0, 0)
+            left = worker.pay_up(deadline_s=AFTER_S)
+            return replace(switched, figures={**switched.figures, "left_owed": left})
+    return switched
 
 
 def _figures(done: Switch, *, paying_s: float) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +19,7 @@ from transvase.core.connect import connect as connect_any
 from transvase.core.errors import BadValue, Moved, NotReady, StoreFailed, Superseded, Unfit, UnknownName
 from transvase.core.fence import Fenced
 from transvase.core.figures import Place
+from transvase.core.migration import Phase
 from transvase.core.ports import Source
 from transvase.core.retriever import Retriever
 from transvase.core.space import UNKNOWN, Role
@@ -26,6 +27,7 @@ from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
 from transvase.migrations.open import open_target
 from transvase.migrations.reconcile import settle
+from transvase.migrations.runner import Outcome
 from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
@@ -497,6 +499,67 @@ def test_what_is_written_to_the_live_side_after_a_latecomer_is_the_newest(
         assert body_of(walk, side, 1) == "newest, through the alias"
         assert body_of(walk, side, 2) == "there again"
         assert body_of(walk, side, 3) == "edited by a latecomer too"
+
+
+def test_what_is_deleted_from_the_live_side_after_a_latecomers_edit_stays_deleted(
+    shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new side had it, older, when the edit was found; one that only the latecomer had has not come there yet."""
+    walk, target = shadowed
+    moved = pointing._put
+
+    def late(*args: object) -> None:
+        moved(*args)  # type: ignore[arg-type]
+        for number in (1, 2, ROWS + 1):
+            walk.write(number, "by a latecomer", to=walk.table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_put", late)
+        point(walk, target)
+    walk.application.delete(target, uid(1))
+    pay(walk)
+    for side in (walk.table, target):
+        assert [body_of(walk, side, number) for number in (1, 2, ROWS + 1)] == [None, *["by a latecomer"] * 2]
+
+
+def test_a_switch_pays_what_came_while_it_was_made(shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a worker to find on the new side what was written to the old one; there, and on the way back."""
+    walk, target = shadowed
+    walk.proven()
+    moved = pointing._put
+    for verb, old, new in ((walk.cut_over, walk.table, target), (walk.rolled_back, target, walk.table)):
+
+        def late(*args: object, verb: Callable[[], Outcome] = verb, old: str = old) -> None:
+            moved(*args)  # type: ignore[arg-type]
+            walk.write(ROWS + 1, f"before {verb.__name__} was over", to=old, by="old" if old == walk.table else "new")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pointing, "_put", late)
+            assert verb().figures["left_owed"] == 0
+        assert walk.store.outbox(walk.alias).owed() == 0
+        assert [body_of(walk, side, ROWS + 1) for side in (old, new)] == [f"before {verb.__name__} was over"] * 2
+
+
+def test_a_switch_whose_last_payments_fail_has_been_made(shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    walk, target = shadowed
+    walk.proven()
+    moved, paid = pointing._put, Worker.pay_up
+
+    def late(*args: object) -> None:
+        moved(*args)  # type: ignore[arg-type]
+        walk.write(ROWS + 2, "a latecomer's", to=walk.table)
+        monkeypatch.setattr(Worker, "pay_up", fail)
+
+    def fail(worker: Worker, *, deadline_s: float) -> int:
+        raise StoreFailed("the world", code="not reached")
+
+    monkeypatch.setattr(pointing, "_put", late)
+    done = walk.cut_over()
+    assert (done.migration.phase, "left_owed" in done.figures) == (Phase.LIVE, False)
+    assert walk.store.outbox(walk.alias).owed() == 1
+    monkeypatch.setattr(Worker, "pay_up", paid)
+    pay(walk)
+    assert [body_of(walk, side, ROWS + 2) for side in (walk.table, target)] == ["a latecomer's"] * 2
 
 
 def test_what_was_owed_at_the_switch_gives_way_to_what_is_written_after_it(shadowed: tuple[Walk, str]) -> None:

@@ -33,11 +33,16 @@ class _Claim:
     """Milliseconds, the server's clock: what the live side got after it may be newer. None: it is not."""
     payers: bool = False
     """A payer's: what the live side got before the moment is not newer, whatever its time says."""
+    borne: bool = False
+    """The live side had an older object there at that moment: where it has none now, it was deleted there, and that is newer."""
 
 
-def dated(site: str, moment: int) -> str:
-    """As the first site of an entry: the site had the newest state at that moment, and may not have it any more."""
-    return f"{site}{_AT}{moment}"
+def dated(site: str, moment: int, *, borne: bool = False) -> str:
+    """As the first site of an entry: the site had the newest state at that moment, and may not have it any more.
+
+    ``borne``: the live side was seen to have an older one after that moment.
+    """
+    return f"{site}{_AT}{moment}{_AT if borne else ''}"
 
 
 def overtaken(site: str, moment: int | None) -> str:
@@ -73,14 +78,16 @@ def _claims(setting: Setting, keys: Sequence[Key]) -> dict[Key, _Claim]:
     found = {}
     for key, first in setting.ledger.firsts(setting.alias, keys).items():
         site, _, moment = first.partition(_AT)
-        found[key] = _Claim(site, int(moment.lstrip(_AT)) if moment.lstrip(_AT) else None, payers=moment.startswith(_AT))
+        number = moment.strip(_AT)
+        payers, borne = moment.startswith(_AT), bool(number) and moment.endswith(_AT)
+        found[key] = _Claim(site, int(number) if number else None, payers=payers, borne=borne)
     return found
 
 
 def _overwritten(claim: _Claim, now: Seen | None, was: Seen | None) -> bool:
     """Whether the live side's ``now`` is newer than what the claimed side has; where that has nothing, than the moment."""
     if claim.moment is None or now is None:
-        return False
+        return claim.borne
     since = claim.moment if was is None else was.updated
     return now.updated > (max(since, claim.moment) if claim.payers else since)
 

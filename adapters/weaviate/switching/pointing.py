@@ -232,7 +232,8 @@ def _dated(setting: Setting, owed: int) -> None:
     open_ = [debt.key for debt in setting.ledger.debts(setting.alias, limit=owed)]
     (writers, payers), moment = said(setting, open_), setting.clock()
     places = truths(setting, [key for key in open_ if key not in writers])
-    for site, say in product(sorted(set(places.values())), (dated, overtaken)):
+    sayings: tuple[Callable[[str, int], str], ...] = (dated, overtaken)
+    for site, say in product(sorted(set(places.values())), sayings):
         some = [key for key, lies in places.items() if lies == site and (key in payers) is (say is overtaken)]
         setting.ledger.owe(setting.alias, some, first=say(site, moment))
 

@@ -2,7 +2,8 @@
 
 An alias is moved on one node before the others, and a write that is under way goes where it was sent. So when every node agrees
 both sides are walked once more, by keys and times alone: what is newer on the old side than on the new one, and what
-is gone from the old one alone, is owed, with the old side as the place of its newest state at that moment.
+is gone from the old one alone, is owed, with the old side as the place of its newest state at that moment. What the new side has
+an older object of then, and lacks when it is paid, was deleted there meanwhile.
 
 A node that stood still meanwhile holds up writes all over the cluster. They were sent before the alias moved, and are made, and
 acknowledged, when it goes on: at the moment when every node comes to agree, or a little later. So after such a move it is looked
@@ -91,10 +92,12 @@ def _owe(setting: Setting, window: Window, some: list[Uneven], watched: int) -> 
     gone = ledger.as_paid(alias, window.new, {one.key: one.new for one in some if one.old is None and one.new is not None})
     stays = ledger.as_paid(alias, window.old, {one.key: one.old for one in some if one.new is None and one.old is not None})
     young = {one.key for one in some if one.old is None and one.new is not None and one.new >= window.walked}
-    keys = [one.key for one in some if one.key not in stays and (one.key in gone or one.key not in young)]
-    known = ledger.since(alias, watched, among=keys)
-    new = [key for key in keys if key not in known]
-    return setting.ledger.owe(setting.alias, new, first=dated(window.old, window.moved)) if new else 0
+    missed = {one.key: one.new is not None for one in some if one.key not in stays and (one.key in gone or one.key not in young)}
+    known = ledger.since(alias, watched, among=list(missed))
+    for borne in (False, True):
+        new = [key for key, there in missed.items() if there is borne and key not in known]
+        ledger.owe(alias, new, first=dated(window.old, window.moved, borne=borne))
+    return len(missed.keys() - known)
 
 
 def _uneven(setting: Setting, window: Window) -> Iterator[Uneven]:
