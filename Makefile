@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY := PASSIVE
 # What was imported once is kept compiled, whatever the shell says: importing a trainer from its sources takes 15 s instead of 5.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo test unit check format lint types floors docs bench clean
+.PHONY: help install demo test weaviate unit check format lint types floors docs bench clean
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /	/' | expand -t 12
@@ -25,8 +25,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## The whole story on an embedded Postgres, under live traffic; writes report.html
 	$(BIN)/transvase demo
 
-test: $(STAMP)  ## All tests, on two processors; a module's tests stay together, for they share a database server
-	$(BIN)/python -m pytest -n 2 --dist loadscope -q
+test: $(STAMP)  ## All tests but the long ones on Weaviate, on two processors; a module's stay together, for they share a server
+	$(BIN)/python -m pytest -n 2 --dist loadscope -q -m "not long"
+
+weaviate: $(STAMP)  ## All tests on Weaviate, the long ones too; most of their time they wait for it
+	$(BIN)/python -m pytest -n 3 --dist loadscope -q -m weaviate
 
 unit: $(STAMP)  ## The quick ones
 	$(BIN)/python -m pytest -n 2 -q tests/unit tests/house -m "not story and not model"

@@ -68,7 +68,7 @@ def weaviate_of_the_contract() -> Iterator[Node]:
         yield running
 
 
-@pytest.fixture(params=["memory", "memory by uuid", "postgres", "weaviate"])
+@pytest.fixture(params=["memory", "memory by uuid", "postgres", pytest.param("weaviate", marks=pytest.mark.weaviate)])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A store and its application, on memory (also with keys that are UUIDs and nothing else), on Postgres and on Weaviate."""
     if request.param.startswith("memory"):

@@ -78,6 +78,7 @@ class WeaviateWorld:
         self._cleared()
         self.notes = ledger.connect(self._ledger)
         self.store: Store = self.other()
+        self._opened[0].control.ready()  # as another alias would have left it: asked for what it has not, a server takes 150 ms
 
     def key(self, number: int) -> Key:
         """A UUID that sorts by the number."""
@@ -110,8 +111,9 @@ class WeaviateWorld:
     def put(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         some = [(self._uuid(row), row) for row in rows]
         with self._captured(table, [uuid for uuid, _ in some]) as site:
+            width = self._width(site)
             for uuid, row in some:
-                self._put(site, uuid, row, width=self._width(site))
+                self._put(site, uuid, row, width=width)
 
     def delete(self, table: str, keys: Iterable[Key]) -> None:
         uuids = [UUID(str(key[0])) for key in keys]

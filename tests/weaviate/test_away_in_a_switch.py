@@ -28,7 +28,7 @@ from weaviate_objects import applied
 from weaviate_server import Node, three_nodes
 from weaviate_walk import Walk, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(900)]
 
 ROWS: Final = 200
 BUSY_S: Final = 300.0

@@ -33,7 +33,7 @@ from weaviate_independent import Reader, differences
 from weaviate_server import Node, needed, node, place, running, three_nodes
 from weaviate_walk import Walk, encoder, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 ROWS: Final = 60
 WAIT_S: Final = 120.0

@@ -15,6 +15,8 @@ from weaviate_cluster import follower, leader, mended, url_of, whole
 from weaviate_server import Node, three_nodes
 from weaviate_walk import Walk, walked
 
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
+
 ROWS = 40
 REPLICATED = {"replicationConfig": {"factor": 3}}
 

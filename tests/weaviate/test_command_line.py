@@ -22,6 +22,8 @@ from weaviate_busy import No, gate_before
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
+
 ROWS = 30
 
 

@@ -23,7 +23,7 @@ from weaviate_doors import Issuer, certificate, issuing, tls_before
 from weaviate_ground import Guarded, put
 from weaviate_server import Node, needed, node, place, running
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 
 def listed(connection: Connection, name: str) -> int:

@@ -21,7 +21,7 @@ from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import encoder, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 MOVES: Final = ("adopt", "open", "fill", "prove", "cutover", "rollback", "prove", "cutover", "retire")
 WALKS: Final = 6

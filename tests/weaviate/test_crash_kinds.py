@@ -16,7 +16,7 @@ from weaviate_estate import Estate, Tenancy, estate
 from weaviate_gallows import LEADS_TO, Gallows
 from weaviate_server import Node
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(600)]
 
 MOVES: Final = ("adopt", "open", "fill", "prove", "cutover", "rollback", "prove", "cutover", "take the name")
 SLEEPING: Final = Tenancy(awake=("bob",), asleep=("ada", "eve"))

@@ -13,7 +13,7 @@ from weaviate_objects import Json, text_property, uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(300)]
 
 TENANTS = {"ada": "ACTIVE", "bob": "ACTIVE"}
 HERE, GONE = 50, 51

@@ -16,7 +16,7 @@ from weaviate_objects import uid
 from weaviate_server import Node, needed, node, place, running
 from weaviate_walk import Walk, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.timeout(300)]
 
 NAMES = ("a", "b", "c")
 ROWS = 4

@@ -23,7 +23,7 @@ from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 ROWS = 20
 QUIET = 0.0

@@ -33,7 +33,7 @@ from weaviate.proto.v1 import base_pb2, base_search_pb2, batch_pb2, search_get_p
 from weaviate_ground import Guarded, put, self_provided
 from weaviate_server import Node, three_nodes
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 
 def near(name: str, width: int, tenant: str = "") -> search_get_pb2.SearchRequest:

@@ -21,7 +21,7 @@ from weaviate_objects import NEW, OLD, text_property, uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 A, I = Activity.ACTIVE, Activity.INACTIVE  # noqa: E741 - read in a table
 ROWS = 12

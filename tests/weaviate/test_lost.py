@@ -16,7 +16,7 @@ from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 Deed = Callable[[Walk], None]
 

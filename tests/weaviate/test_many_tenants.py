@@ -21,7 +21,7 @@ from weaviate_objects import OLD, uid
 from weaviate_server import Node, needed, node, place, running
 from weaviate_walk import Walk, encoder, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 TENANTS: Final = 200
 EACH: Final = 2

@@ -19,7 +19,7 @@ from weaviate_objects import NEW, OLD, uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, encoder, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 ROWS = 30
 FROZEN_S = 8.0

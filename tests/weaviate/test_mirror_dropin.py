@@ -24,7 +24,7 @@ from weaviate_mirrors import assert_alike, mirrored, pay, reader
 from weaviate_objects import ALIAS, OLD, WIDTH, Plot, collection, encoded, plotted, uid
 from weaviate_server import Node
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 PLAIN = "Plain"
 

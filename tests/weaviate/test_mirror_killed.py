@@ -13,7 +13,7 @@ from weaviate_mirrors import BESIDE, Gallows, assert_alike, mirrored, pay, reade
 from weaviate_objects import Plot, plotted, uid
 from weaviate_server import Node
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 MOST = 80
 """Steps of a write, at the most."""

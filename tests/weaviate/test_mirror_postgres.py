@@ -22,7 +22,7 @@ from weaviate_postgres import embedded
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 ROWS = 40
 

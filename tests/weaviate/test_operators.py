@@ -16,7 +16,7 @@ from weaviate_independent import Reader, differences, strange_vectors
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 ROWS: Final = 30
 BEFORE: Final = {

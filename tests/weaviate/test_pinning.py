@@ -24,7 +24,7 @@ from weaviate_objects import WIDTH, Application, applied, collection, uid
 from weaviate_server import Node, needed, node, place, running
 from weaviate_walk import Walk, encoder, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 
 def taken(application: Application, name: str, width: int, *, tenant: str = "") -> bool:

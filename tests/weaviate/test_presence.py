@@ -21,7 +21,7 @@ from weaviate_ground import put, self_provided
 from weaviate_objects import uid
 from weaviate_server import Node
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 STARTS = 5
 COLLECTIONS = 8

@@ -22,7 +22,7 @@ from weaviate_outage import Outages, gone_on
 from weaviate_server import Node
 from weaviate_walk import Walk, encoder, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 ROWS: Final = 30
 DOWN_S: Final = 1.5

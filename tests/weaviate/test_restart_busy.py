@@ -26,7 +26,7 @@ from weaviate_server import Node
 from weaviate_walk import Walk, encoder, walked
 from weaviate_work import at_work
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(900)]
 
 ROWS: Final = 200
 EVERY_S: Final = 0.2

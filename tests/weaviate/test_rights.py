@@ -19,7 +19,7 @@ from weaviate_ground import Guarded
 from weaviate_objects import uid
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 ROWS = 40
 

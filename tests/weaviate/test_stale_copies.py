@@ -33,7 +33,7 @@ from weaviate_objects import ALIAS, WIDTH, Application, Json, Plot, plotted, uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(600)]
 
 ROWS = 40
 COPIES = {"replicationConfig": {"factor": 3}}

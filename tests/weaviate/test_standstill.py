@@ -23,7 +23,7 @@ from weaviate_objects import uid
 from weaviate_server import Node, three_nodes
 from weaviate_walk import ENCODERS, Walk, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 ROWS: Final = 40
 STILL_S: Final = 14.0

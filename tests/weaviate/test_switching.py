@@ -34,6 +34,8 @@ from weaviate_objects import collection, uid
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
+pytestmark = pytest.mark.weaviate
+
 ROWS = 30
 
 

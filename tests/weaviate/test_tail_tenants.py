@@ -18,7 +18,7 @@ from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 NAMES = tuple(f"t{number:02}" for number in range(20))
 ASLEEP = NAMES[::4]

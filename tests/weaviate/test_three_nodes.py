@@ -17,7 +17,7 @@ from weaviate_crowd import ALLOWED, crowd, ended, patiently
 from weaviate_server import Node, three_nodes
 from weaviate_walk import Walk, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story]
 
 ROWS: Final = 400
 """So many that those which are written meanwhile are few among the neighbours by which a proof measures recall."""

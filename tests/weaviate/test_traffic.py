@@ -34,7 +34,7 @@ from weaviate_objects import NEW, OLD, WIDTH, Application, applied, collection, 
 from weaviate_server import Node
 from weaviate_work import at_work
 
-pytestmark = pytest.mark.weaviate
+pytestmark = [pytest.mark.weaviate, pytest.mark.long]
 
 _numbers = count(1)
 SIZE, COMMON = 300, 5

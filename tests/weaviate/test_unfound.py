@@ -19,7 +19,7 @@ from weaviate_objects import uid
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(300)]
 
 ROWS, LOST = 60, 50
 KINDS: dict[str, dict[str, Any]] = {

@@ -22,7 +22,7 @@ from weaviate.classes.tenants import Tenant, TenantActivityStatus
 from weaviate_server import Node
 from weaviate_walk import ENCODERS, Walk, text_of, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.timeout(300)]
 
 A, I = Activity.ACTIVE, Activity.INACTIVE  # noqa: E741 - read in a table
 

@@ -10,6 +10,8 @@ from weaviate_objects import told
 from weaviate_server import Node
 from weaviate_walk import Walk, walked
 
+pytestmark = pytest.mark.weaviate
+
 
 @pytest.fixture
 def walk(server: Node, tmp_path: Path) -> Iterator[Walk]:

@@ -20,7 +20,7 @@ from weaviate_objects import Json
 from weaviate_server import Node, needed, node, place, running
 from weaviate_walk import ENCODERS, encoder, walked
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(300)]
 
 INDEXED_S = 30.0
 

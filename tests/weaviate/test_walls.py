@@ -11,6 +11,8 @@ from weaviate_objects import OLD, uid
 from weaviate_server import Node
 from weaviate_walk import Walk, text_of, walked
 
+pytestmark = pytest.mark.weaviate
+
 ROWS = 40
 
 

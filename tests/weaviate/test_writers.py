@@ -25,7 +25,7 @@ from weaviate_walk import ENCODERS, Walk, encoder, text_of, walked
 from weaviate_work import at_work
 from weaviate_writers import COMMON, Act, Writer, past, through
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.story, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.long, pytest.mark.story, pytest.mark.timeout(300)]
 
 ROWS = 200
 EVERY_S = 0.05
