@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -27,7 +28,6 @@ from transvase.migrations.abort import abort
 from transvase.migrations.adopt import adopt
 from transvase.migrations.open import open_target
 from transvase.migrations.reconcile import settle
-from transvase.migrations.runner import Outcome
 from transvase.migrations.status import status
 from transvase.migrations.sync import Worker
 from weaviate_objects import collection, uid
@@ -62,6 +62,23 @@ def pay(walk: Walk) -> None:
 
 def point(walk: Walk, index: str) -> None:
     walk.store.point(walk.alias, index, expect=walk.store.alias(walk.alias).generation, allow_owed=0)
+
+
+@contextmanager
+def once_moved(
+    monkeypatch: pytest.MonkeyPatch, late: Callable[[], None], *, before: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have somebody act right after the server's alias was moved (and ``before`` it), when we have looked at the old side."""
+    moved = pointing._put
+
+    def put(*args: object) -> None:
+        before()
+        moved(*args)  # type: ignore[arg-type]
+        late()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointing, "_put", put)
+        yield
 
 
 def body_of(walk: Walk, name: str, number: int) -> str | None:
@@ -378,16 +395,13 @@ def test_what_a_stranger_writes_while_the_alias_moves_is_not_lost(
 ) -> None:
     """An edit, a new object and a deletion on the old side, after our last look at it and before everybody agrees."""
     walk, target = shadowed
-    moved = pointing._put
 
-    def late(*args: object) -> None:
-        moved(*args)  # type: ignore[arg-type]
+    def late() -> None:
         walk.write(1, "edited by a latecomer", to=walk.table)
         walk.write(ROWS + 1, "a latecomer's own", to=walk.table)
         walk.application.delete(walk.table, uid(2))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pointing, "_put", late)
+    with once_moved(monkeypatch, late):
         point(walk, target)
     assert walk.store.outbox(walk.alias).owed() >= 3
     pay(walk)
@@ -438,18 +452,17 @@ def test_what_a_payment_copied_just_before_the_alias_moved_stays_deleted_on_whic
         walk.write(number, "copied after the last walk")
     walk.store.ledger.owe(walk.alias, [(uid(number),) for number in numbers[:3]])
     pay(walk)
-    moved = pointing._put
 
-    def late(*args: object) -> None:
+    def early() -> None:
         for number in (too, again):
             walk.application.delete(walk.table, uid(number))
-        moved(*args)  # type: ignore[arg-type]
+
+    def late() -> None:
         walk.application.delete(target, uid(led))
         for number in (again, anew):
             walk.write(number, "led to the new side", to=target, by="new")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pointing, "_put", late)
+    with once_moved(monkeypatch, late, before=early):
         point(walk, target)
     pay(walk)
     assert [body_of(walk, target, number) for number in numbers] == [None, None, *["led to the new side"] * 2]
@@ -483,16 +496,13 @@ def test_what_is_written_to_the_live_side_after_a_latecomer_is_the_newest(
 ) -> None:
     """An edit over an edit, and an object that is there again after it was deleted; both before the latecomer's were paid."""
     walk, target = shadowed
-    moved = pointing._put
 
-    def late(*args: object) -> None:
-        moved(*args)  # type: ignore[arg-type]
+    def late() -> None:
         walk.write(1, "edited by a latecomer", to=walk.table)
         walk.application.delete(walk.table, uid(2))
         walk.write(3, "edited by a latecomer too", to=walk.table)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pointing, "_put", late)
+    with once_moved(monkeypatch, late):
         point(walk, target)
     walk.write(1, "newest, through the alias", to=target, by="new")
     walk.write(2, "there again", to=target, by="new")
@@ -508,15 +518,12 @@ def test_what_is_deleted_from_the_live_side_after_a_latecomers_edit_stays_delete
 ) -> None:
     """The new side had it, older, when the edit was found; one that only the latecomer had has not come there yet."""
     walk, target = shadowed
-    moved = pointing._put
 
-    def late(*args: object) -> None:
-        moved(*args)  # type: ignore[arg-type]
+    def late() -> None:
         for number in (1, 2, ROWS + 1):
             walk.write(number, "by a latecomer", to=walk.table)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(pointing, "_put", late)
+    with once_moved(monkeypatch, late):
         point(walk, target)
     walk.application.delete(target, uid(1))
     pay(walk)
@@ -528,40 +535,33 @@ def test_a_switch_pays_what_came_while_it_was_made(shadowed: tuple[Walk, str], m
     """Nobody waits for a worker to find on the new side what was written to the old one; there, and on the way back."""
     walk, target = shadowed
     walk.proven()
-    moved = pointing._put
-    for verb, old, new in ((walk.cut_over, walk.table, target), (walk.rolled_back, target, walk.table)):
-
-        def late(*args: object, verb: Callable[[], Outcome] = verb, old: str = old) -> None:
-            moved(*args)  # type: ignore[arg-type]
-            walk.write(ROWS + 1, f"before {verb.__name__} was over", to=old, by="old" if old == walk.table else "new")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(pointing, "_put", late)
+    for verb, old, by in ((walk.cut_over, walk.table, "old"), (walk.rolled_back, target, "new")):
+        text = f"before {verb.__name__} was over"
+        with once_moved(monkeypatch, partial(walk.write, ROWS + 1, text, to=old, by=by)):
             assert verb().figures["left_owed"] == 0
         assert walk.store.outbox(walk.alias).owed() == 0
-        assert [body_of(walk, side, ROWS + 1) for side in (old, new)] == [f"before {verb.__name__} was over"] * 2
+        assert [body_of(walk, side, ROWS + 1) for side in (walk.table, target)] == [text] * 2
 
 
 def test_a_switch_whose_last_payments_fail_has_been_made(shadowed: tuple[Walk, str], monkeypatch: pytest.MonkeyPatch) -> None:
     walk, target = shadowed
     walk.proven()
-    moved, paid = pointing._put, Worker.pay_up
-
-    def late(*args: object) -> None:
-        moved(*args)  # type: ignore[arg-type]
-        walk.write(ROWS + 2, "a latecomer's", to=walk.table)
-        monkeypatch.setattr(Worker, "pay_up", fail)
 
     def fail(worker: Worker, *, deadline_s: float) -> int:
         raise StoreFailed("the world", code="not reached")
 
-    monkeypatch.setattr(pointing, "_put", late)
-    done = walk.cut_over()
+    with monkeypatch.context() as patch:
+
+        def late() -> None:
+            walk.write(ROWS + 1, "a latecomer's", to=walk.table)
+            patch.setattr(Worker, "pay_up", fail)
+
+        with once_moved(monkeypatch, late):
+            done = walk.cut_over()
     assert (done.migration.phase, "left_owed" in done.figures) == (Phase.LIVE, False)
     assert walk.store.outbox(walk.alias).owed() == 1
-    monkeypatch.setattr(Worker, "pay_up", paid)
     pay(walk)
-    assert [body_of(walk, side, ROWS + 2) for side in (walk.table, target)] == ["a latecomer's"] * 2
+    assert [body_of(walk, side, ROWS + 1) for side in (walk.table, target)] == ["a latecomer's"] * 2
 
 
 def test_what_was_owed_at_the_switch_gives_way_to_what_is_written_after_it(shadowed: tuple[Walk, str]) -> None:
