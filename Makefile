@@ -36,7 +36,7 @@ weaviate: $(STAMP)  ## All tests on Weaviate, the long ones too; most of their t
 unit: $(STAMP)  ## The quick ones
 	$(BIN)/python -m pytest -n 2 -q tests/unit tests/house -m "not story and not model"
 
-check: $(STAMP) .lint/ready  ## Format, lint, types, floors, then all tests
+check: $(STAMP) .lint/ready  ## Format, lint, types, floors, then the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

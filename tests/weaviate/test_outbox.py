@@ -215,14 +215,15 @@ def moved_with_a_latecomer(plot: Plot) -> None:
     owe(plot, key, first=dated(plot.live.site, moment))
 
 
+def unanswered(*_given: object, **_named: object) -> set[Key]:
+    raise StoreFailed("it was not answered", code="in doubt")
+
+
 def test_what_is_written_to_the_live_side_after_a_payment_that_failed_is_the_newest(
     plot: Plot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows whether the older state was written there; what comes after the attempt is somebody else's all the same."""
     moved_with_a_latecomer(plot)
-
-    def unanswered(*_given: object, **_named: object) -> set[Key]:
-        raise StoreFailed("it was not answered", code="in doubt")
 
     with monkeypatch.context() as patched:
         patched.setattr("transvase.adapters.weaviate.ports.paying.put_whole", unanswered)
@@ -241,9 +242,6 @@ def test_what_a_stranger_writes_after_the_last_look_of_a_payment_that_failed_is_
     monkeypatch.setattr("weaviate_objects.now_ms", lambda connection: Control(connection).now_ms())
     moved_with_a_latecomer(plot)
     looked = Paying.again
-
-    def unanswered(*_given: object, **_named: object) -> set[Key]:
-        raise StoreFailed("it was not answered", code="in doubt")
 
     def overwritten(paying: Paying) -> Held:
         seen = looked(paying)
